@@ -1,0 +1,29 @@
+"""The base of all test cases: a scratch directory of their own, and the tools that several need."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import unittest
+
+import fixtures
+
+
+class TestCase(unittest.TestCase):
+    """A test with a scratch directory, :attr:`scratch`, that is gone afterwards."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        directory = fixtures.TempDir()
+        directory.setUp()
+        self.addCleanup(directory.cleanUp)
+        self.scratch = pathlib.Path(directory.path)
+
+    def run_tool(self, *command: str | os.PathLike[str]) -> str:
+        """Run a real program of the system; its standard output. A failing or missing program fails the test."""
+        done = subprocess.run(  # noqa: S603
+            [os.fspath(word) for word in command], capture_output=True, check=False, text=True, cwd=self.scratch
+        )
+        self.assertEqual(0, done.returncode, f"{command}: {done.stdout}{done.stderr}")
+        return done.stdout

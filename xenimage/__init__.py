@@ -1,0 +1,1 @@
+"""Turn disk images into what a Xen cloud boots, and back."""

@@ -1,0 +1,40 @@
+"""What the readers of all formats share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xenimage.model.extent import Extent, Kind
+from xenimage.units import MIB
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_ZEROS = memoryview(bytes(2 * MIB))
+
+
+def clear(buffer: memoryview) -> None:
+    """Fill *buffer* (bytes) with zeros, without allocating as much as it is long."""
+    for start in range(0, len(buffer), len(_ZEROS)):
+        part = buffer[start : start + len(_ZEROS)]
+        part[:] = _ZEROS[: len(part)]
+
+
+def merged(ranges: Iterable[tuple[int, int, Kind]]) -> Iterator[Extent]:
+    """Turn ordered, adjacent (offset, length, kind) into extents, joining neighbours of one kind."""
+    start = stop = 0
+    present: Kind | None = None
+    for offset, length, kind in ranges:
+        if kind is not present:
+            if present is not None:
+                yield Extent(start, stop - start, present)
+            start, present = offset, kind
+        stop = offset + length
+    if present is not None:
+        yield Extent(start, stop - start, present)
+
+
+def within(disk_size: int, offset: int, length: int) -> None:
+    """Assert that a caller asks for a range inside the disk: anything else is a bug of the caller, not of a file."""
+    if offset < 0 or length < 0 or offset + length > disk_size:
+        raise ValueError(f"range {offset:#x}+{length:#x} lies outside the disk of {disk_size:#x} bytes")

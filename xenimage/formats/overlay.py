@@ -1,0 +1,77 @@
+"""A disk on top of its parent, flattened into one view."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from xenimage.formats.base import clear, merged, within
+from xenimage.model.extent import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from xenimage.exceptions import XenimageError
+    from xenimage.model.disk import Disk, DiskFacts
+    from xenimage.model.extent import Extent
+
+
+class Overlay:
+    """*child* over *parent*: where the child is absent, the parent answers, and behind the parent's end zeros."""
+
+    def __init__(self, child: Disk, parent: Disk) -> None:
+        self._child = child
+        self._parent = parent
+        self.facts: DiskFacts = dataclasses.replace(
+            child.facts,
+            stored_size=child.facts.stored_size + parent.facts.stored_size,
+            granularity=min(child.facts.granularity, parent.facts.granularity),
+            compressed=child.facts.compressed or parent.facts.compressed,
+            findings=child.facts.findings + parent.facts.findings,
+        )
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """See :meth:`xenimage.model.disk.Disk.read_into`."""
+        within(self.facts.virtual_size, offset, len(buffer))
+        for extent in self._child.extents(offset, len(buffer)):
+            part = buffer[extent.offset - offset : extent.end - offset]
+            if extent.kind is Kind.DATA:
+                self._child.read_into(extent.offset, part)
+            elif extent.kind is Kind.ZERO:
+                clear(part)
+            else:
+                self._read_parent(extent.offset, part)
+
+    def _read_parent(self, offset: int, buffer: memoryview) -> None:
+        there = max(0, min(len(buffer), self._parent.facts.virtual_size - offset))
+        if there:
+            self._parent.read_into(offset, buffer[:there])
+        clear(buffer[there:])
+
+    def extents(self, offset: int, length: int) -> Iterator[Extent]:
+        """See :meth:`xenimage.model.disk.Disk.extents`."""
+        within(self.facts.virtual_size, offset, length)
+        return merged(self._ranges(offset, length))
+
+    def _ranges(self, offset: int, length: int) -> Iterator[tuple[int, int, Kind]]:
+        parent_end = self._parent.facts.virtual_size
+        for extent in self._child.extents(offset, length):
+            if extent.kind is not Kind.ABSENT:
+                yield extent.offset, extent.length, extent.kind
+                continue
+            stop = min(extent.end, parent_end)
+            if extent.offset < stop:
+                for below in self._parent.extents(extent.offset, stop - extent.offset):
+                    yield below.offset, below.length, below.kind
+            start = max(extent.offset, parent_end)
+            if start < extent.end:
+                yield start, extent.end - start, Kind.ZERO
+
+    def unreadable(self) -> XenimageError | None:
+        """See :meth:`xenimage.model.disk.Disk.unreadable`."""
+        return self._child.unreadable() or self._parent.unreadable()
+
+    def close(self) -> None:
+        """Close both."""
+        self._child.close()
+        self._parent.close()

@@ -1,0 +1,54 @@
+"""Bounds on every number that is read from a file before it becomes a seek, an allocation or a loop."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from xenimage.exceptions import LimitError
+from xenimage.units import GIB, KIB, MIB, TIB
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a file may ask of us. The defaults are strict; an operator may set others in the configuration."""
+
+    virtual_size: int = 16 * TIB
+    """bytes that a disk may show to its guest"""
+    table_size: int = 64 * MIB
+    """bytes of one table that is held in memory: a BAT, an L1 table, a grain directory"""
+    descriptor_size: int = 1 * MIB
+    """bytes of a text descriptor"""
+    cluster_size: int = 2 * MIB
+    """bytes of one cluster, grain or block after inflating"""
+    chain_depth: int = 32
+    """disks in a chain, the leaf included"""
+    extents: int = 4096
+    """files that one disk may consist of"""
+    snapshots: int = 4096
+    """internal snapshots of one disk"""
+    members: int = 64
+    """members of a bundle"""
+    expansion: int = 1100
+    """bytes of guest data for one stored byte; deflate itself ends at 1032"""
+    scratch: int = 64 * KIB
+    """bytes that are read to tell one format from another"""
+    bundle_size: int = 16 * 2048 * GIB
+    """bytes of a bundle after inflating"""
+
+    def require(self, name: str, value: int, what: str) -> int:
+        """Give *value* back if it keeps the bound called *name*.
+
+        :param what: what the number counts, for the message.
+        :raises LimitError: it does not; the text names the limit and its value.
+        """
+        bound: int = getattr(self, name)
+        if value > bound:
+            raise LimitError(
+                f"{what} is {value}",
+                expected=f"at most {bound} (limit {name})",
+                tip=f"If you trust the file, raise {name} in the [limits] section of the configuration.",
+            )
+        return value
+
+
+STRICT = Limits()

@@ -1,0 +1,117 @@
+"""A file or block device as a :class:`xenimage.model.disk.ByteSource`, opened for reading only."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from xenimage.exceptions import FormatError, TransferError, UnsafeError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class FileSource:
+    """Positioned reads on one open file. The kernel keeps no cursor for us, so any number of threads may read."""
+
+    def __init__(self, descriptor: int, name: str) -> None:
+        self._descriptor = descriptor
+        self.name = name
+        self._is_device = stat.S_ISBLK(os.fstat(descriptor).st_mode)
+        # A block device has no size in its inode: the end of a seek tells it.
+        self.size = os.lseek(descriptor, 0, os.SEEK_END)
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """See :meth:`xenimage.model.disk.ByteSource.read_into`."""
+        if offset < 0 or offset + len(buffer) > self.size:
+            raise FormatError(
+                f"{len(buffer)} bytes at {offset:#x} lie outside the file of {self.size} bytes",
+                expected="a range inside it",
+                where=self.name,
+                tip="The file may be truncated: compare its size with the original.",
+            )
+        done = 0
+        while done < len(buffer):
+            try:
+                count = os.preadv(self._descriptor, [buffer[done:]], offset + done)
+            except OSError as error:
+                raise TransferError(f"cannot read at {offset + done:#x}: {error.strerror}", where=self.name) from error
+            if count == 0:
+                raise TransferError(
+                    f"ends at {offset + done:#x}", expected=f"{self.size} bytes as when it was opened", where=self.name
+                )
+            done += count
+
+    def read(self, offset: int, length: int) -> bytes:
+        """See :meth:`xenimage.model.disk.ByteSource.read`."""
+        buffer = bytearray(length)
+        self.read_into(offset, memoryview(buffer))
+        return bytes(buffer)
+
+    def data(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
+        """See :meth:`xenimage.model.disk.ByteSource.data`; holes are found by SEEK_DATA and SEEK_HOLE."""
+        end = min(offset + length, self.size)
+        if self._is_device:
+            yield offset, end - offset
+            return
+        while offset < end:
+            try:
+                start = os.lseek(self._descriptor, offset, os.SEEK_DATA)
+            except OSError:
+                return  # ENXIO: nothing but a hole up to the end
+            if start >= end:
+                return
+            stop = min(os.lseek(self._descriptor, start, os.SEEK_HOLE), end)
+            yield start, stop - start
+            offset = stop
+
+    def close(self) -> None:
+        """See :meth:`xenimage.model.disk.ByteSource.close`."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def open_file(path: str | os.PathLike[str]) -> FileSource:
+    """Open a file or block device that the user named. Never opens for writing, never blocks on a FIFO.
+
+    :raises UsageError: no such file, no permission, or neither a file nor a block device.
+    """
+    name = os.fspath(path)
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise UsageError(f"cannot be opened: {error.strerror}", where=name) from error
+    return _checked(descriptor, name)
+
+
+def open_beside(path: str | os.PathLike[str], bare_name: str) -> FileSource:
+    """Open the file called *bare_name* in the directory of *path*, for an image that consists of several files.
+
+    :raises UnsafeError: the name leads elsewhere, or is a link.
+    :raises UsageError: it is missing or cannot be read.
+    """
+    if not bare_name or bare_name in (".", "..") or "/" in bare_name or "\\" in bare_name or "\0" in bare_name:
+        raise UnsafeError(f"names the file {bare_name!r}", expected="a bare name in its own directory")
+    beside = os.path.join(os.path.dirname(os.fspath(path)), bare_name)
+    if os.path.islink(beside):
+        raise UnsafeError(f"names {bare_name!r}, a symbolic link", expected="a regular file in its own directory")
+    try:
+        descriptor = os.open(beside, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError as error:
+        raise UsageError(f"cannot be opened: {error.strerror}", where=beside) from error
+    source = _checked(descriptor, beside)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        source.close()
+        raise UnsafeError(f"names {bare_name!r}, no regular file", expected="a regular file in its own directory")
+    return source
+
+
+def _checked(descriptor: int, name: str) -> FileSource:
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode) or stat.S_ISBLK(mode):
+        return FileSource(descriptor, name)
+    os.close(descriptor)
+    kind = "a directory" if stat.S_ISDIR(mode) else "no file"
+    raise UsageError(f"is {kind}", expected="a file or a block device", where=name)
