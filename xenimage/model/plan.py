@@ -1,0 +1,103 @@
+"""What the user wants, and what will be done about it: decided before the first byte is moved."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xenimage.model.disk import DiskFacts
+    from xenimage.model.finding import Finding
+    from xenimage.model.profile import Profile
+
+
+class Compression(enum.Enum):
+    """How the bundle is deflated, from the fastest to the smallest."""
+
+    STORE = "store"
+    FAST = "fast"
+    BALANCED = "balanced"
+    BEST = "best"
+
+
+class SizePolicy(enum.Enum):
+    """What the source's size is rounded up to."""
+
+    EXACT = "exact"
+    """the next 2 MiB, the block of a VHD"""
+    GIB = "gib"
+    """the next GiB, the unit of flavors"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SourceOptions:
+    """A disk as the user names it."""
+
+    path: str
+    format: str | None = None
+    """overrides detection; needed where two formats match"""
+    snapshot: str | None = None
+    """id or name of an internal snapshot (qcow2)"""
+    backing: tuple[str, ...] = ()
+    """the parents' paths, from the nearest on; names inside images are never followed"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BundleOptions:
+    """A bundle as the user wants it."""
+
+    source: SourceOptions
+    output: str
+    """path, or ``-`` for standard output"""
+    profile: str = "nova-xenapi"
+    vm_mode: str | None = None
+    os_type: str | None = None
+    properties: tuple[tuple[str, str], ...] = ()
+    """image properties of the user's own: they win over the profile's"""
+    size: int | None = None
+    """bytes that the guest shall see; not below the source's size"""
+    size_policy: SizePolicy = SizePolicy.EXACT
+    compression: Compression = Compression.FAST
+    jobs: int | None = None
+    """threads; by default the CPUs that this process may use"""
+    random_uuid: bool = False
+    timestamp: int | None = None
+    """Unix seconds for the VHD and the tar (SOURCE_DATE_EPOCH); by default 2000-01-01, so that bytes repeat"""
+    force: bool = False
+    """whether an existing output is replaced"""
+    verify: bool = False
+    """whether the finished bundle is read back, checked and compared with the source"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Property:
+    """An image property that the image shall have, and why."""
+
+    name: str
+    value: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything that is decided about a bundle. Sizes in bytes. After it nobody asks "should I?"."""
+
+    options: BundleOptions
+    profile: Profile
+    source: DiskFacts
+    virtual_size: int
+    """what the guest sees: a multiple of 2 MiB"""
+    min_disk: int
+    """GiB: the smallest flavor that the image fits"""
+    blocks: tuple[tuple[int, int], ...]
+    """(first, behind the last) 2 MiB blocks that may hold data, in order"""
+    data_size: int
+    """bytes of these blocks: an upper bound of what is read and of what the VHD holds"""
+    output_size_max: int
+    """bytes: no bundle of this plan is larger"""
+    jobs: int
+    timestamp: int
+    """Unix seconds, within the bounds that the consumers accept"""
+    properties: tuple[Property, ...]
+    findings: tuple[Finding, ...]

@@ -1,0 +1,149 @@
+"""What was done and what was seen, for people and programs."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xenimage.model.finding import Finding
+    from xenimage.model.plan import Plan
+    from xenimage.model.transfer import Receipt
+
+
+class Verdict(enum.Enum):
+    """The sum of a check's findings."""
+
+    SOUND = "sound"
+    """nothing above information"""
+    USABLE = "usable"
+    """warnings only"""
+    NOT_READY = "not ready"
+    """at least one error"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BundleReport:
+    """A bundle was made. Sizes in bytes."""
+
+    plan: Plan
+    receipt: Receipt
+    uuid: str
+    """of the VHD"""
+    vhd_size: int
+    data_size: int
+    """guest bytes that the VHD holds"""
+    zero_size: int
+    """guest bytes that were stored in the source, found to be zero, and left out"""
+    seconds: float
+    compressor: str
+    """library and level that deflated it"""
+    verified: bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VhdFacts:
+    """One VHD as its own tables tell it. Sizes in bytes."""
+
+    variant: str
+    """``fixed``, ``dynamic``, ``differencing``"""
+    creator: str
+    """application and version: ``tap 1.3``"""
+    uuid: str
+    virtual_size: int
+    original_size: int
+    geometry: str
+    """cylinders/heads/sectors"""
+    timestamp: str
+    """ISO 8601, UTC"""
+    hidden: int
+    saved: int
+    features: int
+    block_size: int
+    blocks: int
+    """entries of the BAT"""
+    allocated: int
+    """blocks that are stored"""
+    batmap: str
+    """``none``, or version and how many blocks it calls full"""
+    parent_uuid: str
+    parent_name: str
+    file_size: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Member:
+    """One member of a bundle."""
+
+    name: str
+    kind: str
+    """``file``, ``directory``, ``link`` …"""
+    size: int
+    mode: int
+    owner: str
+    """uid:gid"""
+    mtime: int
+    """Unix seconds"""
+    vhd: VhdFacts | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BundleFacts:
+    """What a bundle holds. Sizes in bytes."""
+
+    path: str
+    size: int
+    inflated_size: int
+    members: tuple[Member, ...]
+    chain: tuple[str, ...]
+    """member names, the leaf first"""
+    virtual_size: int
+    min_disk: int
+    """GiB"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CheckReport:
+    """The findings of a check, all of them."""
+
+    path: str
+    profile: str
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    facts: BundleFacts | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ConvertReport:
+    """A disk was written anew. Sizes in bytes."""
+
+    path: str
+    format: str
+    virtual_size: int
+    data_size: int
+    output_size: int
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Two disks were compared."""
+
+    equal: bool
+    first_difference: int | None
+    """bytes from the start; None where they are equal"""
+    sizes: tuple[int, int]
+    compared: int
+    """bytes that were read on either side"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """One thing that ``doctor`` looked at."""
+
+    what: str
+    good: bool
+    found: str
+    act: str = ""
+    """the one command that mends it"""
