@@ -1,0 +1,1 @@
+"""VHD: the format of Virtual PC, as blktap extends and reads it."""
