@@ -1,4 +1,7 @@
-"""Turn lower bounds into exact versions, to prove that the bounds are true: ``lowest.py requirements.txt pinned.txt``."""
+"""Turn lower bounds into exact versions, to prove that the bounds are true.
+
+Usage: lowest.py requirements.txt pinned.txt
+"""
 
 from __future__ import annotations
 
