@@ -1,0 +1,1 @@
+"""The work itself: open, map, plan, run."""

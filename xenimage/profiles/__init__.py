@@ -1,0 +1,1 @@
+"""Targets as data: one file a consumer, and the rules that turn wishes into image properties."""

@@ -1,0 +1,184 @@
+"""From a profile and the user's wishes to the image's properties: a pure function, all findings at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xenimage.exceptions import UsageError
+from xenimage.model.finding import Finding, Severity
+from xenimage.model.plan import Property
+from xenimage.model.profile import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from xenimage.model.plan import BundleOptions
+    from xenimage.model.profile import Profile, PropertyRule
+
+CURRENT_NAMES = {
+    "hw_vm_mode": "vm_mode",
+    "hw_auto_disk_config": "auto_disk_config",
+    "hw_device_id": "xenapi_device_id",
+    "img_use_agent": "xenapi_use_agent",
+    "os_skip_agent_inject_ssh": "xenapi_skip_agent_inject_ssh",
+    "os_skip_agent_inject_files_at_boot": "xenapi_skip_agent_inject_files_at_boot",
+    "img_cache_in_nova": "cache_in_nova",
+}
+"""names of today, and the legacy names that the driver reads instead"""
+
+_READ_BOTH = ("hw_device_id",)
+"""names of today that the driver reads as well"""
+
+CORE = ("name", "size", "checksum", "disk_format", "container_format", "min_disk", "min_ram", "virtual_size", "status")
+"""attributes of every Glance image, which are no properties"""
+
+_BY_USER = "Given by you."
+
+
+def decide(profile: Profile, options: BundleOptions) -> tuple[tuple[Property, ...], tuple[Finding, ...]]:
+    """Merge the profile's defaults with what the user asked for; the user's values win.
+
+    :returns: the properties, the profile's in its order and then the user's others in theirs; and what is wrong or
+        worth knowing about them.
+    :raises UsageError: a property was given twice with different values.
+    """
+    given = _wishes(options)
+    rules = {rule.name: rule for rule in profile.properties}
+    properties = [
+        Property(name=name, value=given.get(name, rule.value), reason=_reason(rule, by_user=name in given))
+        for name, rule in rules.items()
+        if name in given or rule.rule is Rule.SET
+    ]
+    properties += [
+        Property(name=name, value=value, reason=_BY_USER) for name, value in given.items() if name not in rules
+    ]
+    chosen = {each.name: each.value for each in properties}
+    findings = (
+        *_judge_rules(profile, chosen),
+        *_judge_current_names(profile, chosen),
+        *_judge_core(chosen),
+        *_judge_audience(profile, given),
+    )
+    return tuple(properties), findings
+
+
+def _wishes(options: BundleOptions) -> dict[str, str]:
+    """Return the user's properties by name, options of their own included."""
+    given: dict[str, str] = {}
+    pairs = [("vm_mode", options.vm_mode), ("os_type", options.os_type), *options.properties]
+    for name, value in pairs:
+        if value is None:
+            continue
+        if given.setdefault(name, value) != value:
+            raise UsageError(f"property {name} is given as {given[name]!r} and as {value!r}", expected="one value")
+    return given
+
+
+def _reason(rule: PropertyRule, *, by_user: bool) -> str:
+    return f"{_BY_USER} {rule.reason}" if by_user else rule.reason
+
+
+def _judge_rules(profile: Profile, chosen: Mapping[str, str]) -> Iterator[Finding]:
+    """Hold every property against its rule."""
+    for rule in profile.properties:
+        value = chosen.get(rule.name)
+        if value is None:
+            if rule.rule is Rule.REQUIRE:
+                yield _missing(profile, rule)
+        elif rule.rule is Rule.FORBID:
+            yield Finding(
+                code=f"property.{rule.name}.forbidden",
+                severity=Severity.ERROR,
+                what=f"The property {rule.name} must not be set for {profile.name}.",
+                why=rule.reason,
+                act=f"Leave out --property {rule.name}={value}.",
+                where=f"property {rule.name}",
+            )
+        elif rule.values and value not in rule.values:
+            yield _illegal(rule, value)
+        elif rule.name == "os_type" and value not in profile.os_types:
+            yield Finding(
+                code="property.os_type.refused",
+                severity=Severity.ERROR,
+                what=f"{profile.title} takes no image with os_type {value}.",
+                why=f"It accepts {' and '.join(profile.os_types)} only.",
+                act="Choose another profile (xenimage profile list).",
+                where="property os_type",
+            )
+        elif rule.name == "xenapi_device_id":
+            yield Finding(
+                code="property.xenapi_device_id.trap",
+                severity=Severity.WARNING,
+                what="The property xenapi_device_id is set.",
+                why=rule.reason,
+                act="Keep it only if all hosts run XenServer 6.1 to 6.5.",
+                where="property xenapi_device_id",
+            )
+
+
+def _missing(profile: Profile, rule: PropertyRule) -> Finding:
+    return Finding(
+        code=f"property.{rule.name}.missing",
+        severity=Severity.WARNING,
+        what=f"{profile.title} wants the property {rule.name}, and it is not given.",
+        why=rule.reason,
+        act=f"Add --property {rule.name}=VALUE.",
+        where=f"property {rule.name}",
+    )
+
+
+def _illegal(rule: PropertyRule, value: str) -> Finding:
+    """Return the finding for a value that the consumer does not understand; the right one if only its case is wrong."""
+    right = value.lower() if value.lower() in rule.values else "|".join(rule.values)
+    return Finding(
+        code=f"property.{rule.name}.value",
+        severity=Severity.ERROR,
+        what=f"The property {rule.name} is {value!r}, expected {' or '.join(rule.values)}.",
+        why=rule.reason,
+        act=f"Write --property {rule.name}={right}.",
+        where=f"property {rule.name}",
+    )
+
+
+def _judge_current_names(profile: Profile, chosen: Mapping[str, str]) -> Iterator[Finding]:
+    """Warn of today's name where the consumer reads the legacy one, and that one says something else."""
+    known = {rule.name for rule in profile.properties}
+    for current, legacy in CURRENT_NAMES.items():
+        value = chosen.get(current)
+        if value is None or legacy not in known or current in _READ_BOTH or chosen.get(legacy) == value:
+            continue
+        state = f"is {chosen[legacy]}" if legacy in chosen else "is not set"
+        yield Finding(
+            code=f"property.{current}.unread",
+            severity=Severity.WARNING,
+            what=f"The property {current} is {value}, but {legacy} {state}.",
+            why=f"When a server is built the driver reads {legacy}; {current} alone changes nothing.",
+            act=f"Add --property {legacy}={value}.",
+            where=f"property {current}",
+        )
+
+
+def _judge_core(chosen: Mapping[str, str]) -> Iterator[Finding]:
+    """Refuse attributes of the image itself in the place of properties."""
+    for name in CORE:
+        if name in chosen:
+            yield Finding(
+                code=f"property.{name}.core",
+                severity=Severity.ERROR,
+                what=f"{name} is an attribute of the image, not a property.",
+                why="Glance refuses the upload or overrides what the bundle needs.",
+                act=f"Leave out --property {name}={chosen[name]}.",
+                where=f"property {name}",
+            )
+
+
+def _judge_audience(profile: Profile, given: Mapping[str, str]) -> Iterator[Finding]:
+    """Say that a consumer without image properties cannot read any."""
+    if given and not profile.properties:
+        yield Finding(
+            code="property.all.unread",
+            severity=Severity.INFO,
+            what=f"{profile.title} knows no image properties: {', '.join(given)} will not be read.",
+            why="It takes the VHD itself, which carries no properties.",
+            act="Set what they mean where you create the template or the VM.",
+        )
