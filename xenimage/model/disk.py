@@ -69,6 +69,8 @@ class DiskFacts:
     """bytes of all files of this disk (its parents not counted)"""
     compressed: bool = False
     """whether data may be stored deflated, so that it can be larger than what is stored"""
+    identity: str = ""
+    """what a child's :attr:`ParentReference.identity` is compared with: a VHD's uuid, a VMDK's content id"""
     parent: ParentReference | None = None
     details: tuple[tuple[str, str], ...] = ()
     """what else a reader of ``disk show`` wants to know: (name, value), in order of interest"""

@@ -59,17 +59,18 @@ class NewVhd:
 
     @property
     def first_block(self) -> int:
-        """Where the first stored block begins, and the head ends."""
-        return first_block_offset(self._head_end)
+        """Where the first stored block begins; from the end of the head up to it stand zeros."""
+        return first_block_offset(self.head_size)
 
     @property
-    def _head_end(self) -> int:
+    def head_size(self) -> int:
+        """Bytes of the head: all that stands in front of the blocks."""
         map_offset = self._header.batmap_offset + layout.BATMAP_HEADER_SIZE
         return map_offset + layout.batmap_sectors(self.entries) * SECTOR
 
     def footer_offset(self, stored: int) -> int:
         """Where the footer stands when *stored* blocks are: right behind the last, or behind the head."""
-        return self.first_block + stored * STRIDE - GAP if stored else self._head_end
+        return self.first_block + stored * STRIDE - GAP if stored else self.head_size
 
     def size(self, stored: int) -> int:
         """Bytes of the whole file with *stored* blocks."""
@@ -86,7 +87,7 @@ class NewVhd:
         ).pack()
 
     def head(self, uuid: bytes, blocks: Sequence[int]) -> bytes:
-        """All that stands in front of the first block: leading footer, header, BAT, batmap, padding.
+        """All that stands in front of the blocks: leading footer, header, BAT, batmap.
 
         :param blocks: numbers of the stored blocks, in the order in which they are stored.
         """
@@ -94,8 +95,7 @@ class NewVhd:
         first = self.first_block // SECTOR
         stride = STRIDE // SECTOR
         table = layout.pack_table(self.entries, ((block, first + k * stride) for k, block in enumerate(blocks)))
-        head = self.footer(uuid) + header.pack() + table + self._batmap(blocks)
-        return head.ljust(self.first_block, b"\0") if blocks else head
+        return self.footer(uuid) + header.pack() + table + self._batmap(blocks)
 
     def _batmap(self, blocks: Sequence[int]) -> bytes:
         covered = layout.batmap_covered(self.virtual_size)

@@ -1,0 +1,63 @@
+"""Which blocks of a disk may hold data: known from its tables, before any data is read."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from xenimage.exceptions import LimitError
+from xenimage.formats.vhd.layout import BLOCK_SIZE
+from xenimage.model.extent import Kind
+
+if TYPE_CHECKING:
+    from xenimage.limits import Limits
+    from xenimage.model.disk import Disk
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BlockMap:
+    """What the tables of a disk say."""
+
+    ranges: tuple[tuple[int, int], ...]
+    """(first, behind the last) blocks, ascending, neither touching nor overlapping"""
+    blocks: int
+    """blocks in all ranges"""
+    data_size: int
+    """bytes that the disk calls data"""
+
+
+def map_blocks(disk: Disk, limits: Limits) -> BlockMap:
+    """Find the 2 MiB blocks that may hold data.
+
+    :raises LimitError: the tables promise more data than the stored bytes could hold: an image made to exhaust us.
+    """
+    facts = disk.facts
+    ceiling = _most_data(facts.stored_size, facts.virtual_size, facts.compressed, limits)
+    ranges: list[list[int]] = []
+    data_size = 0
+    for extent in disk.extents(0, facts.virtual_size):
+        if extent.kind is not Kind.DATA:
+            continue
+        data_size += extent.length
+        if data_size > ceiling:
+            raise LimitError(
+                f"the image's tables promise more than {ceiling} bytes of data",
+                expected=f"at most that much in {facts.stored_size} stored bytes (limit expansion)",
+            )
+        first, stop = extent.offset // BLOCK_SIZE, -(-extent.end // BLOCK_SIZE)
+        if ranges and first <= ranges[-1][1]:
+            ranges[-1][1] = max(stop, ranges[-1][1])
+        else:
+            ranges.append([first, stop])
+    return BlockMap(
+        ranges=tuple((first, stop) for first, stop in ranges),
+        blocks=sum(stop - first for first, stop in ranges),
+        data_size=data_size,
+    )
+
+
+def _most_data(stored: int, virtual: int, compressed: bool, limits: Limits) -> int:
+    """Plain data is stored byte for byte; deflated data can be at most ``expansion`` times as large."""
+    if compressed:
+        return min(virtual, stored * limits.expansion)
+    return min(virtual, stored + BLOCK_SIZE)

@@ -1,0 +1,118 @@
+"""From what the user named to a disk that can be read: the only place where paths become disks.
+
+A name inside an image is never opened. Parents are those that the user gave; extents of a VMDK may only lie beside it.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import TYPE_CHECKING
+
+from xenimage.containers.bundle.reader import is_gzip, open_bundle, open_bundle_disk
+from xenimage.exceptions import UnsafeError, UsageError, XenimageError
+from xenimage.formats import registry
+from xenimage.formats.overlay import Overlay
+from xenimage.formats.vhd.reader import open_vhd
+from xenimage.sources.file import open_beside, open_file
+
+if TYPE_CHECKING:
+    from xenimage.limits import Limits
+    from xenimage.model.disk import Disk
+    from xenimage.model.plan import SourceOptions
+
+BUNDLE = "bundle"
+FORMATS = (*registry.NAMES, BUNDLE)
+"""what ``--format`` takes"""
+
+
+def open_source(options: SourceOptions, limits: Limits) -> Disk:
+    """Open a disk with all its parents, flattened into one view.
+
+    :raises UnsafeError: the image wants a parent that was not given, or two formats match.
+    :raises UsageError: more parents than the images want, the same file twice, no such file.
+    :raises FormatError: a file breaks its format.
+    :raises UnsupportedError: a file uses something that is not read here.
+    """
+    paths = (options.path, *options.backing)
+    limits.require("chain_depth", len(paths), "the number of disks in the chain")
+    _refuse_repeated(paths)
+    chain: list[Disk] = []
+    try:
+        for number, path in enumerate(paths):
+            first = number == 0
+            chain.append(_open_one(path, limits, options.format if first else None, options.snapshot if first else None))
+        _check_links(chain, paths)
+        return functools.reduce(lambda parent, child: Overlay(child, parent), reversed(chain))
+    except BaseException:
+        for disk in chain:
+            disk.close()
+        raise
+
+
+def same_file(first: str, second: str) -> bool:
+    """Whether two paths name one file; false where either is missing."""
+    try:
+        return os.path.samefile(first, second)
+    except OSError:
+        return False
+
+
+def _refuse_repeated(paths: tuple[str, ...]) -> None:
+    for number, path in enumerate(paths):
+        for other in paths[:number]:
+            if same_file(path, other):
+                raise UsageError(f"is the same file as {other}", expected="each disk of the chain once", where=path)
+
+
+def _open_one(path: str, limits: Limits, format_name: str | None, snapshot: str | None) -> Disk:
+    source = open_file(path)
+    try:
+        if format_name == BUNDLE or (format_name is None and is_gzip(source)):
+            if snapshot is not None:
+                raise UsageError("a bundle has no internal snapshots", where=path)
+            disk = open_bundle_disk(open_bundle(source, limits), open_vhd, limits)
+        else:
+            disk = registry.open_disk(
+                source,
+                limits,
+                format=format_name,
+                snapshot=snapshot,
+                open_extent=functools.partial(open_beside, path),
+            )
+    except BaseException:
+        source.close()
+        raise
+    reason = disk.unreadable()
+    if reason is not None:
+        disk.close()
+        raise reason if reason.where else reason.within(path)
+    return disk
+
+
+def _check_links(chain: list[Disk], paths: tuple[str, ...]) -> None:
+    """Each disk has the parent that it names, and the last one names none."""
+    for number, (disk, path) in enumerate(zip(chain, paths, strict=True)):
+        reference = disk.facts.parent
+        parent = chain[number + 1] if number + 1 < len(chain) else None
+        if reference is None:
+            if parent is not None:
+                raise UsageError(f"wants no parent, but {paths[number + 1]} was given", where=path)
+        elif parent is None:
+            raise UnsafeError(
+                f"wants the parent {reference.name!r}, which is not opened on the word of an image",
+                expected="the parent's path from you",
+                where=path,
+                tip="Give it with --backing FILE, if you trust both files.",
+            )
+        elif reference.identity and parent.facts.identity and reference.identity != parent.facts.identity:
+            raise _wrong_parent(path, reference.identity, paths[number + 1], parent.facts.identity)
+
+
+def _wrong_parent(child: str, wanted: str, parent: str, found: str) -> XenimageError:
+    return UnsafeError(
+        f"its parent is {wanted}, but {parent} is {found}",
+        expected="the parent that the disk was made on",
+        where=child,
+        tip="Look for the right file: a disk over another parent reads as garbage.",
+    )

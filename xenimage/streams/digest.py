@@ -1,0 +1,63 @@
+"""Digests: of a finished file for those who download it, and of blocks for telling contents apart."""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import xxhash
+
+from xenimage.units import MIB
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NAMES = ("md5", "sha256", "sha512")
+"""what Glance stores (md5 as checksum, sha512 as os_hash_value) and what people publish"""
+_CHUNK = MIB
+
+
+class Digests:
+    """All digests of a stream that passes by."""
+
+    def __init__(self) -> None:
+        self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in NAMES}
+
+    def update(self, data: bytes | memoryview) -> None:
+        """Take the next bytes."""
+        for digest in self._hashes.values():
+            digest.update(data)
+
+    def hex(self) -> dict[str, str]:
+        """Name to hexadecimal digest."""
+        return {name: digest.hexdigest() for name, digest in self._hashes.items()}
+
+
+def digest_file(
+    read_into: Callable[[int, memoryview], int], size: int, jobs: int, advance: Callable[[int], None]
+) -> dict[str, str]:
+    """All digests of a file, one thread for each: the slowest of them sets the time.
+
+    :param read_into: fills a buffer from an offset on and tells how many bytes came.
+    :param advance: told the bytes that the slowest digest has behind it.
+    """
+
+    def run(name: str) -> str:
+        digest = hashlib.new(name, usedforsecurity=False)
+        buffer = memoryview(bytearray(_CHUNK))
+        offset = 0
+        while offset < size and (count := read_into(offset, buffer)):
+            digest.update(buffer[:count])
+            offset += count
+            if name == NAMES[0]:
+                advance(count)
+        return digest.hexdigest()
+
+    with ThreadPoolExecutor(min(jobs, len(NAMES)), "digest") as pool:
+        return dict(zip(NAMES, pool.map(run, NAMES), strict=True))
+
+
+def fingerprint(data: bytes | bytearray | memoryview) -> bytes:
+    """16 bytes that tell one block's content from another's. Fast, and no guard against somebody who means harm."""
+    return xxhash.xxh3_128_digest(data)
