@@ -29,6 +29,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"engine"}),
     frozenset({"api", "conf"}),
     frozenset({"cli", "glance", "vhdutil", "tempest", "conductor"}),
+    frozenset({"__main__"}),
 )
 FLOOR_OF = {package: number for number, packages in enumerate(FLOORS) for package in packages}
 
@@ -146,7 +147,7 @@ def _complaints(module: Module, modules: Mapping[str, Module]) -> Iterator[tuple
         complaint = _inside(module, target) if target.partition(".")[0] == PACKAGE else _outside(module, target)
         if complaint:
             yield imported.line, complaint
-    if not module.stands_in("cli"):
+    if not module.stands_in("cli") and not module.stands_in("__main__"):
         for line, name in module.uses():
             if name in EDGE_ONLY:
                 yield line, f"uses {name.removeprefix('builtins.')}, which only cli may"
