@@ -1,0 +1,258 @@
+"""The bytes of qcow2 and the values that they mean; no judgement beyond what one structure can say of itself.
+
+Reference: QEMU, docs/interop/qcow2.rst, sections "Header", "Header extensions", "Cluster mapping", "Snapshots". All
+numbers are big-endian; offsets and sizes are bytes unless said otherwise.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import struct
+from typing import TYPE_CHECKING
+
+from xenimage.exceptions import FormatError, UnsupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAGIC = b"QFI\xfb"
+
+# magic, version, backing file offset and size, cluster bits, virtual size, encryption method, L1 entries and offset,
+# refcount table offset and clusters, snapshots and their table's offset
+_HEADER_V2 = struct.Struct(">4s I Q I I Q I I Q Q I I Q")
+# incompatible, compatible and autoclear features, refcount order, header length
+_HEADER_V3 = struct.Struct(">Q Q Q I I")
+_EXTENSION = struct.Struct(">I I")
+# L1 offset and entries, lengths of id and name, date in seconds and nanoseconds, guest clock, VM state size, extra size
+_SNAPSHOT = struct.Struct(">Q I H H I I Q I I")
+# the start of a snapshot's extra data: VM state size and virtual size, both 64 bits wide
+_SNAPSHOT_EXTRA = struct.Struct(">Q Q")
+
+HEADER_V2_LENGTH = _HEADER_V2.size
+HEADER_V3_LENGTH = _HEADER_V2.size + _HEADER_V3.size
+SNAPSHOT_LENGTH = _SNAPSHOT.size
+assert (HEADER_V2_LENGTH, HEADER_V3_LENGTH, SNAPSHOT_LENGTH) == (72, 104, 40)
+
+# Incompatible features
+DIRTY = 1 << 0
+CORRUPT = 1 << 1
+EXTERNAL_DATA = 1 << 2
+COMPRESSION = 1 << 3
+EXTENDED_L2 = 1 << 4
+KNOWN_INCOMPATIBLE = DIRTY | CORRUPT | EXTERNAL_DATA | COMPRESSION | EXTENDED_L2
+# Compatible features
+LAZY_REFCOUNTS = 1 << 0
+
+ENCRYPTION_METHODS = {0: "none", 1: "AES", 2: "LUKS"}
+COMPRESSION_TYPES = {0: "zlib", 1: "zstd"}
+
+# Header extensions
+END_OF_EXTENSIONS = 0
+BACKING_FORMAT = 0xE2792ACA
+FEATURE_NAMES = 0x6803F857
+DATA_FILE_NAME = 0x44415441
+CRYPTO_HEADER = 0x0537BE77
+BITMAPS = 0x23852875
+
+MAX_BACKING_NAME = 1023
+MAX_REFCOUNT_ORDER = 6
+# The specification sets none; what QEMU accepts (block/qcow2-snapshot.c).
+MAX_SNAPSHOT_EXTRA = 1024
+CLUSTER_BITS = range(9, 22)
+EXTENDED_L2_MIN_CLUSTER_BITS = 14
+SUBCLUSTERS = 32
+
+# L1 and L2 entries
+ENTRY = 8
+"""bytes of an L1 entry, and of a standard L2 entry; an extended one has as many again, its bitmap"""
+COPIED = 1 << 63
+COMPRESSED = 1 << 62
+READS_AS_ZERO = 1 << 0
+OFFSET = 0x00FF_FFFF_FFFF_FE00
+L1_RESERVED = 0x7F00_0000_0000_01FF
+L2_RESERVED = 0x3F00_0000_0000_01FE
+ALL_SUBCLUSTERS = 0xFFFF_FFFF
+
+# Compressed clusters are counted in units of 512 bytes, whatever the sector of the disk.
+COMPRESSED_UNIT = 512
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Header:
+    """The header's fields, as stored; for version 2 with the values that version 3 gives to the missing ones."""
+
+    version: int
+    backing_offset: int
+    backing_length: int
+    cluster_bits: int
+    virtual_size: int
+    encryption: int
+    l1_entries: int
+    l1_offset: int
+    refcount_offset: int
+    refcount_clusters: int
+    snapshot_count: int
+    snapshot_offset: int
+    incompatible: int = 0
+    compatible: int = 0
+    refcount_order: int = 4
+    """log2 of the bits of a reference count"""
+    length: int = HEADER_V2_LENGTH
+    compression: int = 0
+
+    @property
+    def cluster_size(self) -> int:
+        """Bytes."""
+        return 1 << self.cluster_bits
+
+    @property
+    def extended_l2(self) -> bool:
+        """Whether L2 entries carry a bitmap of subclusters."""
+        return bool(self.incompatible & EXTENDED_L2)
+
+    @property
+    def entry_size(self) -> int:
+        """Bytes of one L2 entry."""
+        return 2 * ENTRY if self.extended_l2 else ENTRY
+
+    @property
+    def granularity(self) -> int:
+        """Bytes: the smallest unit that is allocated, a cluster or a subcluster."""
+        return self.cluster_size // SUBCLUSTERS if self.extended_l2 else self.cluster_size
+
+    @property
+    def table_reach(self) -> int:
+        """Bytes of the disk that one L2 table, and so one L1 entry, describes."""
+        return self.cluster_size // self.entry_size * self.cluster_size
+
+
+def parse_header(head: bytes) -> Header:
+    """Read the header from the first bytes of the file: 112 of them, or all if the file is shorter.
+
+    :raises FormatError: no magic, or too short.
+    :raises UnsupportedError: neither version 2 nor version 3.
+    """
+    if head[:4] != MAGIC:
+        raise FormatError(f"starts with {head[:4].hex() or 'nothing'}", expected=f"{MAGIC.hex()}, the magic of qcow2")
+    _require(head, HEADER_V2_LENGTH)
+    (_, version, backing_offset, backing_length, cluster_bits, virtual_size, encryption) = _HEADER_V2.unpack_from(head)[
+        :7
+    ]
+    (l1_entries, l1_offset, ref_offset, ref_clusters, snapshots, snapshot_offset) = _HEADER_V2.unpack_from(head)[7:]
+    if version not in (2, 3):
+        raise UnsupportedError(f"is version {version} of its format", expected="version 2 or 3")
+    header = Header(
+        version=version,
+        backing_offset=backing_offset,
+        backing_length=backing_length,
+        cluster_bits=cluster_bits,
+        virtual_size=virtual_size,
+        encryption=encryption,
+        l1_entries=l1_entries,
+        l1_offset=l1_offset,
+        refcount_offset=ref_offset,
+        refcount_clusters=ref_clusters,
+        snapshot_count=snapshots,
+        snapshot_offset=snapshot_offset,
+    )
+    return header if version == 2 else _with_version_3(header, head)
+
+
+def _with_version_3(header: Header, head: bytes) -> Header:
+    _require(head, HEADER_V3_LENGTH)
+    incompatible, compatible, _autoclear, order, length = _HEADER_V3.unpack_from(head, HEADER_V2_LENGTH)
+    # The first byte of the additional fields; a header that ends before it means zlib.
+    compression = head[HEADER_V3_LENGTH] if length > HEADER_V3_LENGTH and len(head) > HEADER_V3_LENGTH else 0
+    return dataclasses.replace(
+        header,
+        incompatible=incompatible,
+        compatible=compatible,
+        refcount_order=order,
+        length=length,
+        compression=compression,
+    )
+
+
+def _require(head: bytes, length: int) -> None:
+    if len(head) < length:
+        raise FormatError(f"ends after {len(head)} bytes", expected=f"a header of {length} bytes")
+
+
+def parse_extensions(region: bytes, start: int) -> Iterator[tuple[int, bytes]]:
+    """Yield (type, content) of the header extensions.
+
+    :param region: the bytes between the header and the backing file's name or the end of the first cluster.
+    :param start: where *region* stands in the file, for messages.
+    :raises FormatError: an extension passes the end of the region.
+    """
+    position = 0
+    while position + _EXTENSION.size <= len(region):
+        kind, length = _EXTENSION.unpack_from(region, position)
+        if kind == END_OF_EXTENSIONS:
+            return
+        position += _EXTENSION.size
+        if length > len(region) - position:
+            raise FormatError(
+                f"has {length} bytes",
+                expected=f"at most the {len(region) - position} that are left",
+                where=f"header extension {kind:#010x} at {start + position - _EXTENSION.size:#x}",
+            )
+        yield kind, region[position : position + length]
+        position += -(-length // 8) * 8
+
+
+def parse_feature_names(content: bytes) -> dict[tuple[int, int], str]:
+    """Read a feature name table: (type, bit) to name. Types: 0 incompatible, 1 compatible, 2 autoclear."""
+    return {
+        (content[start], content[start + 1]): decode(content[start + 2 : start + 48].rstrip(b"\0"))
+        for start in range(0, len(content) - 47, 48)
+    }
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SnapshotHead:
+    """The part of fixed length of a snapshot table's entry."""
+
+    l1_offset: int
+    l1_entries: int
+    id_length: int
+    name_length: int
+    seconds: int
+    """of the date, since 1970 in UTC"""
+    vm_state_size: int
+    extra_length: int
+
+    @property
+    def tail_length(self) -> int:
+        """Bytes that follow: extra data, id, name; without the padding to a multiple of 8."""
+        return self.extra_length + self.id_length + self.name_length
+
+
+def parse_snapshot_head(data: bytes) -> SnapshotHead:
+    """Read the first :data:`SNAPSHOT_LENGTH` bytes of a snapshot table's entry."""
+    fields = _SNAPSHOT.unpack(data)
+    l1_offset, l1_entries, id_length, name_length, seconds, _nanoseconds, _clock, vm_state_size, extra_length = fields
+    return SnapshotHead(
+        l1_offset=l1_offset,
+        l1_entries=l1_entries,
+        id_length=id_length,
+        name_length=name_length,
+        seconds=seconds,
+        vm_state_size=vm_state_size,
+        extra_length=extra_length,
+    )
+
+
+def parse_snapshot_extra(extra: bytes) -> tuple[int | None, int | None]:
+    """Read (VM state size, virtual size) from a snapshot's extra data; None for what is not there."""
+    if len(extra) >= _SNAPSHOT_EXTRA.size:
+        state, virtual = _SNAPSHOT_EXTRA.unpack_from(extra)
+        return state, virtual
+    if len(extra) >= ENTRY:
+        return int.from_bytes(extra[:ENTRY]), None
+    return None, None
+
+
+def decode(text: bytes) -> str:
+    """Text of the file for display: UTF-8, and escapes for what is none."""
+    return text.decode("utf-8", "backslashreplace")
