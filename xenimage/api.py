@@ -6,91 +6,145 @@ Everything here takes frozen option values, returns frozen results, and raises t
 
 from __future__ import annotations
 
+import contextlib
+import os
+import time
 from typing import TYPE_CHECKING
 
+from xenimage.containers.bundle import check as bundle_check
+from xenimage.containers.bundle import reader as bundle_reader
+from xenimage.engine import bundler, compare, converter, diagnosis, mapper, opener, planner
+from xenimage.exceptions import NotReadyError
 from xenimage.limits import STRICT
+from xenimage.model.finding import Severity
 from xenimage.model.transfer import Silent
+from xenimage.profiles import registry as profile_registry
+from xenimage.sources.file import open_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from xenimage.limits import Limits
-    from xenimage.model.disk import DiskFacts
+    from xenimage.model.disk import Disk, DiskFacts
     from xenimage.model.extent import Extent
-    from xenimage.model.plan import BundleOptions, Plan, SourceOptions
+    from xenimage.model.plan import BundleOptions, ConvertOptions, Plan, SourceOptions
     from xenimage.model.profile import Profile
-    from xenimage.model.report import (
-        BundleFacts,
-        BundleReport,
-        CheckReport,
-        Comparison,
-        ConvertReport,
-        Diagnosis,
-    )
+    from xenimage.model.report import BundleFacts, BundleReport, CheckReport, Comparison, ConvertReport, Diagnosis
     from xenimage.model.transfer import Progress
 
 SILENT = Silent()
+DEFAULT_PROFILE = "nova-xenapi"
 
 
 def plan_bundle(options: BundleOptions, *, limits: Limits = STRICT) -> Plan:
-    """Decide everything about a bundle; nothing is written."""
-    raise NotImplementedError
+    """Decide everything about a bundle; nothing is written, and no data is read.
+
+    What is wrong with the wishes is in the plan's findings; only what makes a plan impossible is raised.
+
+    :raises UsageError: wishes that make no sense: a size below the source's, an unknown profile, no such file.
+    :raises FormatError: the source breaks its format.
+    :raises UnsupportedError: the source uses what is not read here, or is larger than any VHD.
+    :raises UnsafeError: the source is refused on purpose.
+    """
+    with contextlib.closing(opener.open_source(options.source, limits)) as disk:
+        return _plan(options, disk, limits)
 
 
 def create_bundle(options: BundleOptions, *, limits: Limits = STRICT, progress: Progress = SILENT) -> BundleReport:
-    """Make a bundle."""
-    raise NotImplementedError
+    """Make a bundle. The output appears under its name when it is whole, or not at all.
+
+    :raises NotReadyError: the plan has findings that are errors (see :func:`plan_bundle`), or the finished bundle did
+        not pass the verification that was asked for.
+    :raises TransferError: the source cannot be read, or the output not be written.
+    :raises XenimageError: as :func:`plan_bundle`.
+    """
+    bundler.check_output(options)
+    with contextlib.closing(opener.open_source(options.source, limits)) as disk:
+        plan = _plan(options, disk, limits)
+        if any(finding.severity is Severity.ERROR for finding in plan.findings):
+            raise NotReadyError(
+                f"cannot be a bundle for {plan.profile.name}", findings=plan.findings, where=options.source.path
+            )
+        return bundler.make(plan, disk, limits, progress)
+
+
+def _plan(options: BundleOptions, disk: Disk, limits: Limits) -> Plan:
+    profile = profile_registry.get_profile(options.profile)
+    blocks = mapper.map_blocks(disk, limits)
+    return planner.plan(options, profile, disk.facts, blocks, jobs=usable_cpus(), now=int(time.time()))
+
+
+def usable_cpus() -> int:
+    """The CPUs that this process may use: the default number of threads."""
+    return len(os.sched_getaffinity(0))
 
 
 def show_bundle(path: str, *, limits: Limits = STRICT, progress: Progress = SILENT) -> BundleFacts:
-    """Tell what a bundle holds."""
-    raise NotImplementedError
+    """Tell what a bundle holds.
+
+    :raises FormatError: it is no bundle: not gzip, not tar, cut short.
+    """
+    with contextlib.closing(open_file(path)) as source:
+        return bundle_reader.open_bundle(source, limits, progress).facts()
 
 
 def check_bundle(
-    path: str, *, profile: str = "nova-xenapi", limits: Limits = STRICT, progress: Progress = SILENT
+    path: str, *, profile: str = DEFAULT_PROFILE, limits: Limits = STRICT, progress: Progress = SILENT
 ) -> CheckReport:
-    """Check a bundle against a consumer; all findings, no exception for a failing check."""
-    raise NotImplementedError
+    """Check a bundle against a consumer; all findings, and no exception for a failing check.
+
+    :raises FormatError: it is so damaged that nothing can be said of what it holds.
+    """
+    target = profile_registry.get_profile(profile)
+    with contextlib.closing(open_file(path)) as source:
+        bundle = bundle_reader.open_bundle(source, limits, progress)
+        return bundle_check.check_bundle(bundle, target, limits, int(time.time()))
 
 
 def show_disk(source: SourceOptions, *, limits: Limits = STRICT) -> DiskFacts:
-    """Tell what is known of a disk without reading its data."""
-    raise NotImplementedError
+    """Tell what is known of a disk without reading its data; also of one that could not be read, and of one whose
+    parents were not given."""
+    with contextlib.closing(opener.open_leaf(source, limits)) as disk:
+        return disk.facts
 
 
 def map_disk(source: SourceOptions, *, limits: Limits = STRICT) -> Sequence[Extent]:
-    """Tell where a disk holds data."""
-    raise NotImplementedError
+    """Tell where a disk holds data: ordered, gapless."""
+    with contextlib.closing(opener.open_source(source, limits)) as disk:
+        return tuple(disk.extents(0, disk.facts.virtual_size))
 
 
-def convert_disk(
-    source: SourceOptions,
-    output: str,
-    *,
-    format: str,  # noqa: A002
-    force: bool = False,
-    timestamp: int | None = None,
-    random_uuid: bool = False,
-    limits: Limits = STRICT,
-    progress: Progress = SILENT,
-) -> ConvertReport:
-    """Write a disk anew as ``raw`` (with holes) or ``vhd``."""
-    raise NotImplementedError
+def convert_disk(options: ConvertOptions, *, limits: Limits = STRICT, progress: Progress = SILENT) -> ConvertReport:
+    """Write a disk anew as ``raw`` (with holes) or ``vhd``.
+
+    :raises UsageError: an unknown format, or an output that may not be replaced.
+    :raises TransferError: the source cannot be read, or the output not be written.
+    """
+    bundler.refuse_own_source(options.output, (options.source.path, *options.source.backing))
+    with contextlib.closing(opener.open_source(options.source, limits)) as disk:
+        return converter.convert(disk, options, usable_cpus(), limits, progress)
 
 
 def compare_disks(
     first: SourceOptions, second: SourceOptions, *, limits: Limits = STRICT, progress: Progress = SILENT
 ) -> Comparison:
     """Compare what two disks show to a guest; behind the end of the shorter one zeros count as equal."""
-    raise NotImplementedError
+    with contextlib.ExitStack() as stack:
+        disks = [stack.enter_context(contextlib.closing(opener.open_source(each, limits))) for each in (first, second)]
+        return compare.compare(disks[0], disks[1], limits, progress)
 
 
 def profiles() -> Mapping[str, Profile]:
-    """All profiles by name, in the order in which they are shown."""
-    raise NotImplementedError
+    """All profiles by name, in the order in which they are shown.
+
+    :raises ExtensionError: an installed profile of somebody else cannot be loaded.
+    """
+    return profile_registry.all_profiles()
 
 
 def doctor(directory: str, problems: Sequence[Diagnosis] = ()) -> Sequence[Diagnosis]:
-    """Look at what the work needs: interpreter, libraries, extensions, free space in *directory*."""
-    raise NotImplementedError
+    """Look at what the work needs: interpreter, libraries, extensions, free space in *directory*.
+
+    :param problems: what the caller knows already, to stand first: a configuration that does not parse.
+    """
+    return (*problems, *diagnosis.diagnose(directory))

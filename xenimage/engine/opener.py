@@ -41,13 +41,25 @@ def open_source(options: SourceOptions, limits: Limits) -> Disk:
     try:
         for number, path in enumerate(paths):
             first = number == 0
-            chain.append(_open_one(path, limits, options.format if first else None, options.snapshot if first else None))
+            disk = _open_one(path, limits, options.format if first else None, options.snapshot if first else None)
+            chain.append(disk)
+            reason = disk.unreadable()
+            if reason is not None:
+                raise reason if reason.where else reason.within(path)
         _check_links(chain, paths)
         return functools.reduce(lambda parent, child: Overlay(child, parent), reversed(chain))
     except BaseException:
         for disk in chain:
             disk.close()
         raise
+
+
+def open_leaf(options: SourceOptions, limits: Limits) -> Disk:
+    """Open only the disk that the user named, without its parents, whether it can be read or not: for its facts.
+
+    :raises FormatError: the file breaks its format.
+    """
+    return _open_one(options.path, limits, options.format, options.snapshot)
 
 
 def same_file(first: str, second: str) -> bool:
@@ -71,23 +83,17 @@ def _open_one(path: str, limits: Limits, format_name: str | None, snapshot: str 
         if format_name == BUNDLE or (format_name is None and is_gzip(source)):
             if snapshot is not None:
                 raise UsageError("a bundle has no internal snapshots", where=path)
-            disk = open_bundle_disk(open_bundle(source, limits), open_vhd, limits)
-        else:
-            disk = registry.open_disk(
-                source,
-                limits,
-                format=format_name,
-                snapshot=snapshot,
-                open_extent=functools.partial(open_beside, path),
-            )
+            return open_bundle_disk(open_bundle(source, limits), open_vhd, limits)
+        return registry.open_disk(
+            source,
+            limits,
+            format=format_name,
+            snapshot=snapshot,
+            open_extent=functools.partial(open_beside, path),
+        )
     except BaseException:
         source.close()
         raise
-    reason = disk.unreadable()
-    if reason is not None:
-        disk.close()
-        raise reason if reason.where else reason.within(path)
-    return disk
 
 
 def _check_links(chain: list[Disk], paths: tuple[str, ...]) -> None:

@@ -69,6 +69,8 @@ class DiskFacts:
     """bytes of all files of this disk (its parents not counted)"""
     compressed: bool = False
     """whether data may be stored deflated, so that it can be larger than what is stored"""
+    sequential: bool = False
+    """whether reads are cheap only in ascending order and by one thread: the disk stands in a deflated stream"""
     identity: str = ""
     """what a child's :attr:`ParentReference.identity` is compared with: a VHD's uuid, a VMDK's content id"""
     parent: ParentReference | None = None

@@ -71,6 +71,20 @@ class BundleOptions:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class ConvertOptions:
+    """A disk to be written anew."""
+
+    source: SourceOptions
+    output: str
+    format: str
+    """``raw`` (with holes) or ``vhd``"""
+    jobs: int | None = None
+    random_uuid: bool = False
+    timestamp: int | None = None
+    force: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Property:
     """An image property that the image shall have, and why."""
 

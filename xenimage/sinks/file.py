@@ -63,8 +63,9 @@ class FileSink:
         directory, base = os.path.split(self._target)
         stem = f".{base[:200]}."
         _remove_orphans(directory, stem)
-        self._temporary: str | None = os.path.join(directory, f"{stem}{secrets.token_hex(6)}{_SUFFIX}")
+        self._temporary = os.path.join(directory, f"{stem}{secrets.token_hex(6)}{_SUFFIX}")
         self._position = 0
+        self._named = False
         with self._failures():
             self._descriptor = os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         with contextlib.suppress(OSError):  # no locks on this file system: then orphans stay for the user to remove
@@ -111,6 +112,10 @@ class FileSink:
         with self._failures():
             return os.preadv(self._descriptor, [buffer], offset)
 
+    def duplicate(self) -> int:
+        """A second descriptor of the file, for reading it back; the caller closes it."""
+        return os.dup(self._descriptor)
+
     @property
     def size(self) -> int:
         """Bytes written and skipped."""
@@ -131,28 +136,30 @@ class FileSink:
         :raises UsageError: somebody else made a file of that name meanwhile, and it may not be replaced.
         :raises TransferError: the directory refused.
         """
-        assert self._temporary is not None
         with self._failures():
             if self._force:
                 os.rename(self._temporary, self._target)
             else:
-                try:
-                    os.link(self._temporary, self._target)
-                except FileExistsError:
-                    raise UsageError("exists already", where=self.name, tip="Use --force to replace it.") from None
-                except OSError:  # a file system without hard links
-                    os.rename(self._temporary, self._target)
-                else:
-                    os.unlink(self._temporary)
-            self._temporary = None
+                self._name_unless_taken()
+            self._named = True
             _sync_directory(os.path.dirname(self._target))
+
+    def _name_unless_taken(self) -> None:
+        try:
+            os.link(self._temporary, self._target)
+        except FileExistsError:
+            raise UsageError("exists already", where=self.name, tip="Use --force to replace it.") from None
+        except OSError:  # a file system without hard links
+            os.rename(self._temporary, self._target)
+        else:
+            os.unlink(self._temporary)
 
     def close(self) -> None:
         """Remove what has no name yet. Idempotent."""
-        if self._temporary is not None:
+        if not self._named:
             with contextlib.suppress(OSError):
                 os.unlink(self._temporary)
-            self._temporary = None
+            self._named = True
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1

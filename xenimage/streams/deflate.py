@@ -19,6 +19,9 @@ try:
 except ImportError:  # no wheel for this machine: slower, and other bytes
     isal_zlib = None  # type: ignore[assignment]
 
+_HAS_ISAL = isal_zlib is not None
+_fastest = isal_zlib if _HAS_ISAL else zlib_ng
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -32,8 +35,8 @@ _STORED_MAX = 65535
 _RAW = -15
 """zlib's way to ask for a deflate stream without a wrapper, with the full window"""
 
-_crc32: Callable[[Bytes, int], int] = (isal_zlib or zlib_ng).crc32
-crc32_combine: Callable[[int, int, int], int] = (isal_zlib or zlib_ng).crc32_combine
+_crc32: Callable[[Bytes, int], int] = _fastest.crc32
+crc32_combine: Callable[[int, int, int], int] = _fastest.crc32_combine
 """CRC-32 of two pieces from those of each and the length of the second"""
 
 
@@ -102,13 +105,13 @@ def deflater(compression: Compression) -> Deflater:
     if compression is Compression.STORE:
         return Deflater(label="stored", start=None)
     if compression is Compression.FAST:
-        return _isal(1, 3) if isal_zlib else _zlib_ng(1)
+        return _isal(1, 3) if _HAS_ISAL else _zlib_ng(1)
     return _zlib_ng(6 if compression is Compression.BALANCED else 9)
 
 
 def has_isal() -> bool:
     """Whether ISA-L is there."""
-    return isal_zlib is not None
+    return _HAS_ISAL
 
 
 def stored_size(length: int) -> int:

@@ -1,0 +1,120 @@
+"""Decide everything about a bundle before the first byte is moved. Pure: facts and wishes in, a plan out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xenimage.containers.bundle.writer import size_bound
+from xenimage.exceptions import UnsupportedError, UsageError
+from xenimage.formats.vhd.layout import BLOCK_SIZE, EPOCH, SIZE_MAX
+from xenimage.formats.vhd.writer import NewVhd
+from xenimage.model.finding import Finding, Severity
+from xenimage.model.plan import Plan, SizePolicy
+from xenimage.profiles.properties import decide
+from xenimage.units import GIB, format_size, round_up
+
+if TYPE_CHECKING:
+    from xenimage.engine.mapper import BlockMap
+    from xenimage.model.disk import DiskFacts
+    from xenimage.model.plan import BundleOptions
+    from xenimage.model.profile import Profile
+
+_USTAR_MAX = 8 * GIB
+"""bytes: what eleven octal digits cannot say"""
+
+
+def plan(options: BundleOptions, profile: Profile, source: DiskFacts, blocks: BlockMap, *, jobs: int, now: int) -> Plan:
+    """Decide.
+
+    :param jobs: threads to use where the options do not say.
+    :param now: Unix seconds; no timestamp may lie behind it.
+    :raises UsageError: a size below the source's, no thread at all, a property given twice.
+    :raises UnsupportedError: larger than any VHD.
+    """
+    if options.jobs is not None and options.jobs < 1:
+        raise UsageError(f"{options.jobs} jobs are asked for", expected="at least 1")
+    virtual_size = target_size(source.virtual_size, options.size, options.size_policy)
+    timestamp = clamp_time(options.timestamp, now)
+    properties, findings = decide(profile, options)
+    vhd = NewVhd(virtual_size=virtual_size, timestamp=timestamp)
+    return Plan(
+        options=options,
+        profile=profile,
+        source=source,
+        virtual_size=virtual_size,
+        min_disk=-(-virtual_size // GIB),
+        blocks=blocks.ranges,
+        data_size=blocks.blocks * BLOCK_SIZE,
+        output_size_max=size_bound(vhd, blocks.blocks),
+        jobs=options.jobs or jobs,
+        timestamp=timestamp,
+        properties=properties,
+        findings=(*source.findings, *_size_findings(profile, source.virtual_size, virtual_size, vhd), *findings),
+    )
+
+
+def target_size(source_size: int, wished: int | None = None, policy: SizePolicy = SizePolicy.EXACT) -> int:
+    """Bytes that the guest will see: the source's or the wished size, rounded up by the policy.
+
+    :raises UsageError: the wished size would cut the source.
+    :raises UnsupportedError: larger than any VHD.
+    """
+    if wished is not None and wished < source_size:
+        raise UsageError(
+            f"the size {wished} is below the {source_size} bytes of the source",
+            expected="at least as much: a disk is never shortened",
+        )
+    unit = GIB if policy is SizePolicy.GIB else BLOCK_SIZE
+    size = max(unit, round_up(wished or source_size, unit))
+    if size > SIZE_MAX:
+        raise UnsupportedError(
+            f"the disk has {size} bytes ({format_size(size)})",
+            expected=f"at most {SIZE_MAX} ({format_size(SIZE_MAX)}), the largest VHD that XenServer attaches",
+            tip="Larger disks need qcow2 (XCP-ng 8.3 and later): qemu-img convert -O qcow2 SOURCE DISK.qcow2",
+        )
+    return size
+
+
+def clamp_time(wished: int | None, now: int) -> int:
+    """Unix seconds for the VHD and the tar member.
+
+    The consumers refuse what lies before 2000 (a VHD counts from there) or in the future. Without a wish it is the
+    start of 2000, so that the same disk always gives the same bytes.
+    """
+    return EPOCH if wished is None else max(EPOCH, min(wished, now))
+
+
+def _size_findings(profile: Profile, source_size: int, size: int, vhd: NewVhd) -> list[Finding]:
+    findings = []
+    if size > profile.virtual_size_max:
+        findings.append(
+            Finding(
+                code="size.profile",
+                severity=Severity.ERROR,
+                what=f"The disk has {format_size(size)}, more than the {format_size(profile.virtual_size_max)} that "
+                f"{profile.name} takes.",
+                why=profile.virtual_size_reason,
+                act="Make the disk smaller in the guest and in its image, or choose another profile.",
+            )
+        )
+    if size != source_size:
+        findings.append(
+            Finding(
+                code="size.rounded",
+                severity=Severity.INFO,
+                what=f"The disk grows from {source_size} to {size} bytes; the new bytes are zeros.",
+                why="A VHD that is no multiple of its 2 MiB blocks is enlarged by more than asked at the next resize.",
+                act="Nothing; a backup GPT is no longer at the end, which guests repair by themselves.",
+            )
+        )
+    if vhd.size(size // BLOCK_SIZE) > _USTAR_MAX:
+        findings.append(
+            Finding(
+                code="size.tar",
+                severity=Severity.INFO,
+                what="The VHD may pass 8 GiB, so that its tar header would take GNU's base-256 size.",
+                why="Every GNU tar in a XenServer host reads it; some other tools do not.",
+                act="Nothing.",
+            )
+        )
+    return findings
