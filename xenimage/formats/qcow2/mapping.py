@@ -84,8 +84,12 @@ class Mapping:
                 continue
             first = (offset - start) // size
             last = -(-(min(end, start + reach) - start) // size)
-            walk = self._standard if table.bitmaps is None else self._extended
-            yield from walk(table, start, first, last)
+            if table.bitmaps is None:
+                yield from self._standard(table, start, first, last)
+            else:
+                for run in self._extended(table, table.bitmaps, start, first, last):
+                    if offset < run.guest + run.length and run.guest < end:
+                        yield run
             offset = start + reach
 
     def _standard(self, table: L2Table, start: int, first: int, last: int) -> Iterator[Run]:
@@ -158,9 +162,8 @@ class Mapping:
             stop += 1
         return stop
 
-    def _extended(self, table: L2Table, start: int, first: int, last: int) -> Iterator[Run]:
-        entries, bitmaps, size = table.entries, table.bitmaps, self.header.cluster_size
-        assert bitmaps is not None  # noqa: S101 for the type checker; runs() has asked
+    def _extended(self, table: L2Table, bitmaps: array.array[int], start: int, first: int, last: int) -> Iterator[Run]:
+        entries, size = table.entries, self.header.cluster_size
         while first < last:
             guest = start + first * size
             entry, bitmap = entries[first], bitmaps[first]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from xenimage.exceptions import FormatError
 from xenimage.formats.qcow2 import layout
-from xenimage.formats.qcow2.mapping import Run, packed_offset_bits
+from xenimage.formats.qcow2.mapping import packed_offset_bits
 from xenimage.formats.qcow2.tables import Cache
 from xenimage.streams.inflate import inflate_raw, unzstd
 from xenimage.units import MIB
@@ -42,32 +42,31 @@ class PackedReader:
         self._offset_mask = (1 << bits) - 1
         self._length_mask = (1 << (62 - bits)) - 1
 
-    def read_into(self, run: Run, offset: int, buffer: memoryview) -> None:
-        """Fill *buffer* with the disk's content from *offset* on; the range lies within *run*, which is compressed.
+    def read_into(self, guest: int, packed: array.array[int], offset: int, buffer: memoryview) -> None:
+        """Fill *buffer* with the disk's content from *offset* on.
 
+        :param guest: where on the disk the clusters begin that *packed* holds the L2 entries of; the range lies within.
         :raises FormatError: a cluster does not inflate to what it should.
         """
-        assert run.packed is not None  # noqa: S101 the caller chose this reader by it
         size = self._cluster_size
         end = offset + len(buffer)
-        first, last = (offset - run.guest) // size, -(-(end - run.guest) // size)
+        first, last = (offset - guest) // size, -(-(end - guest) // size)
         if last - first == 1 and len(buffer) < size:
-            known = self._cache.get(run.packed[first])
+            known = self._cache.get(packed[first])
             if known is not None:
-                start = offset - run.guest - first * size
+                start = offset - guest - first * size
                 buffer[:] = memoryview(known)[start : start + len(buffer)]
                 return
-        for low, high, start, stop in self._groups(run.packed, first, last):
+        for low, high, start, stop in self._groups(packed, first, last):
             data = memoryview(bytearray(stop - start))
             self._source.read_into(start, data)
             for index in range(low, high):
-                guest = run.guest + index * size
-                content = self._cluster(run.packed[index], data, start, guest)
-                skip = max(0, offset - guest)
-                keep = min(size, end - guest)
+                here = guest + index * size
+                content = self._cluster(packed[index], data, start, here)
+                skip, keep = max(0, offset - here), min(size, end - here)
                 if keep - skip < size:
-                    self._cache.put(run.packed[index], content, size)
-                buffer[guest + skip - offset : guest + keep - offset] = memoryview(content)[skip:keep]
+                    self._cache.put(packed[index], content, size)
+                buffer[here + skip - offset : here + keep - offset] = memoryview(content)[skip:keep]
 
     def _groups(self, packed: array.array[int], first: int, last: int) -> Iterator[tuple[int, int, int, int]]:
         """Yield (first, last, start, stop): clusters whose bytes lie side by side in the file from start to stop."""

@@ -67,7 +67,7 @@ class Qcow2Disk:
                 elif run.packed is None:
                     self._read_plain(run.host + start - run.guest, part)
                 else:
-                    self._packed.read_into(run, start, part)
+                    self._packed.read_into(run.guest, run.packed, start, part)
         except FormatError as error:
             raise error.within(self._source.name) from error.__cause__
 
