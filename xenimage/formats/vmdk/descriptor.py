@@ -78,13 +78,14 @@ class Descriptor:
 
     @property
     def content_id(self) -> str:
-        """CID in lower case, or nothing."""
-        return self.values.get("cid", "").lower()
+        """CID as 8 digits in lower case, or nothing."""
+        stored = self.values.get("cid", "").lower()
+        return stored and stored.zfill(len(NO_PARENT))
 
     @property
     def parent_id(self) -> str:
-        """The parent's CID in lower case; nothing if there is no parent."""
-        stored = self.values.get("parentcid", NO_PARENT).lower()
+        """The parent's CID as 8 digits in lower case; nothing if there is no parent."""
+        stored = self.values.get("parentcid", NO_PARENT).lower().zfill(len(NO_PARENT))
         return "" if stored == NO_PARENT else stored
 
     @property

@@ -49,6 +49,7 @@ def disk_facts(
         granularity=granularity,
         stored_size=sum(source.size for source in sources),
         compressed=any(part.compressed for part in parts),
+        identity=descriptor.content_id if descriptor else "",
         parent=_parent(descriptor) if descriptor else None,
         details=_details(descriptor, granularity, len(parts)),
         findings=tuple(findings),
