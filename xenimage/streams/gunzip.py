@@ -125,7 +125,7 @@ class _Inflater:
         self._tail = b""
         self._crc = self._count = 0
         self.members += 1
-        # An empty member costs its maker twenty bytes, and us an inflater: a file of nothing else must not keep us busy.
+        # An empty member costs its maker twenty bytes and us an inflater: a file full of them must not keep us busy.
         self._limits.require("extents", self.members - self.total // KIB, "number of gzip members beyond one a KiB")
         return True
 

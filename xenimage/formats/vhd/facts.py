@@ -1,0 +1,61 @@
+"""One VHD as its tables tell it, whatever state it is in."""
+
+from __future__ import annotations
+
+import datetime
+import uuid
+from typing import TYPE_CHECKING
+
+from xenimage.exceptions import FormatError
+from xenimage.formats.vhd import layout
+from xenimage.formats.vhd.checks.tables import read_tables
+from xenimage.formats.vhd.geometry import unpack
+from xenimage.model.report import VhdFacts
+
+if TYPE_CHECKING:
+    from xenimage.formats.vhd.checks.tables import Tables
+    from xenimage.limits import Limits
+    from xenimage.model.disk import ByteSource
+
+
+def vhd_facts(source: ByteSource, limits: Limits) -> VhdFacts:
+    """Tell what a VHD says of itself. Faults are not looked for: fields that cannot be read are empty or 0.
+
+    :raises FormatError: it has no footer at all, neither at its end nor at its start.
+    :raises TransferError: the source failed.
+    """
+    tables = read_tables(source, limits)
+    footer, header = tables.footer, tables.header
+    if footer is None:
+        raise FormatError("no VHD footer stands at either end", expected="'conectix'", where=source.name)
+    return VhdFacts(
+        variant=layout.TYPE_NAMES.get(footer.type, f"type {footer.type}"),
+        creator=footer.creator_text,
+        uuid=str(uuid.UUID(bytes=footer.uuid)),
+        virtual_size=footer.current_size,
+        original_size=footer.original_size,
+        geometry=str(unpack(footer.geometry)),
+        timestamp=_iso(footer.timestamp),
+        hidden=footer.hidden,
+        saved=footer.saved,
+        features=footer.features,
+        block_size=header.block_size if header else 0,
+        blocks=header.max_entries if header else 0,
+        allocated=len(tables.stored),
+        batmap=_batmap_text(tables),
+        parent_uuid=str(uuid.UUID(bytes=header.parent_uuid)) if header and any(header.parent_uuid) else "",
+        parent_name=header.parent_name_text if header else "",
+        file_size=source.size,
+    )
+
+
+def _iso(timestamp: int) -> str:
+    return datetime.datetime.fromtimestamp(timestamp + layout.EPOCH, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _batmap_text(tables: Tables) -> str:
+    if tables.batmap is None or not tables.has_batmap:
+        return "none"
+    full = int.from_bytes(tables.bits or b"", "big").bit_count()
+    version = tables.batmap.version
+    return f"{version >> 16}.{version & 0xFFFF}, {full} of {len(tables.stored)} stored blocks full"
