@@ -43,7 +43,7 @@ class Taken:
     """instead of the usual 16 bytes"""
 
 
-@dataclasses.dataclass(kw_only=True)
+@dataclasses.dataclass(kw_only=True, eq=False)
 class Image:
     """What to build. :meth:`build` gives the file; then the positions of its parts are known."""
 
