@@ -41,6 +41,14 @@ _LIMIT_HELP = {
     "bundle_size": "How large a bundle may become when it is inflated.",
 }
 
+_COMPRESSIONS = (
+    ("store", "not at all"),
+    ("fast", "for speed"),
+    ("balanced", "smaller at half the speed or less"),
+    ("best", "as small as it gets"),
+)
+_SIZE_POLICIES = (("exact", "the next 2 MiB, the block of a VHD"), ("gib", "the next GiB, the unit of flavors"))
+
 _NOTE = "A guard against files that want to harm. Raise it only for files that you trust."
 
 
@@ -85,15 +93,15 @@ def _default_opts() -> list[Any]:
         cfg.StrOpt(
             "compression",
             default=Compression.FAST.value,
-            choices=[each.value for each in Compression],
+            choices=list(_COMPRESSIONS),
             help="How hard a bundle is compressed, from the fastest to the smallest.",
         ),
         cfg.IntOpt("jobs", min=1, help="Threads that compress. By default the CPUs that the process may use."),
         cfg.StrOpt(
             "size_policy",
             default=SizePolicy.EXACT.value,
-            choices=[each.value for each in SizePolicy],
-            help="What a disk's size is rounded up to: the next 2 MiB (exact), or the next GiB (gib).",
+            choices=list(_SIZE_POLICIES),
+            help="What the size of a disk is rounded up to.",
         ),
     ]
 

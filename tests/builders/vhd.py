@@ -108,17 +108,17 @@ def up(number: int, multiple: int = SECTOR) -> int:
 
 
 def floor_geometry(size: int) -> int:
-    """Packed geometry that never spans more than *size*; good for disks below 1 GiB."""
+    """Packed geometry that never spans more than *size*; good for small disks."""
     total = max(1, size // SECTOR)
     heads, sectors = (4, 17) if total < 1024 * 4 * 17 else (16, 63)
-    return (total // sectors // heads) << 16 | heads << 8 | sectors
+    return min(65535, total // sectors // heads) << 16 | heads << 8 | sectors
 
 
 @dataclasses.dataclass
 class Image:
     """A finished file that can be tampered with. :attr:`present` has the sectors of each stored block."""
 
-    data: bytearray
+    data: bytearray = dataclasses.field(repr=False)
     size: int
     block_size: int
     present: Mapping[int, Sequence[int]]

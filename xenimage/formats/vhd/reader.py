@@ -130,7 +130,7 @@ class _Blocks:
         end = offset + length
         for index in range(bisect.bisect_left(self._stored, offset // self._block_size), len(self._stored)):
             start = self._stored[index] * self._block_size
-            if start >= end:
+            if max(start, offset) >= end:
                 break
             if offset < start:
                 yield offset, start - offset, None
