@@ -392,6 +392,14 @@ class SnapshotTest(Qcow2TestCase):
         self.assertEqual("1 'first' 2023-11-14T22:13:20Z", listed[0])
         self.assertEqual("2 'twice' 2023-11-14T22:13:20Z, with VM state", listed[1])
 
+    def test_unknown_features_hide_them(self):
+        image = Image(state=State(size=512), incompatible=1 << 5, taken=self.IMAGE.taken)
+        self.assertIn("features 5", str(self.open(image, snapshot="1").unreadable()))
+
+    def test_those_of_an_encrypted_disk_are_listed(self):
+        disk = self.open(Image(state=State(size=512), encryption=1, taken=self.IMAGE.taken), snapshot="2")
+        self.assertEqual((4, 2 << 16), (len(disk.snapshots), disk.facts.virtual_size))
+
     def test_an_old_entry_without_a_size_has_that_of_the_disk(self):
         taken = Taken(identity="1", name="", state=State(size=1 << 16, forms=("plain",), seed=5), extra=b"")
         for extra in (b"", bytes(8)):

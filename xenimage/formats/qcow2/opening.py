@@ -52,11 +52,12 @@ def _open(source: ByteSource, limits: Limits, wanted: str | None) -> Qcow2Disk:
     if header.backing_offset:
         described.backing_name = layout.decode(source.read(header.backing_offset, header.backing_length))
     reason = _reason(described)
-    if not header.incompatible & ~layout.KNOWN_INCOMPATIBLE:
+    understood = not header.incompatible & ~layout.KNOWN_INCOMPATIBLE
+    if understood:
         _check_refcounts(source, header, limits)
         described.snapshots = read_snapshots(source, header, limits)
     virtual_size, l1_offset, l1_entries = header.virtual_size, header.l1_offset, header.l1_entries
-    if wanted is not None:
+    if wanted is not None and understood:
         described.opened = chosen = choose(described.snapshots, wanted)
         virtual_size, l1_offset, l1_entries = chosen.virtual_size, chosen.l1_offset, chosen.l1_entries
         limits.require("virtual_size", virtual_size, "the virtual size of the snapshot in bytes")
