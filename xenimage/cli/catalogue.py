@@ -1,0 +1,114 @@
+"""All commands: a literal table, so that no start waits for entry points and only the wanted command is imported."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from xenimage.cli.command import Command
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One command."""
+
+    name: str
+    summary: str
+    """as the command has it: here too, so that the overview imports none"""
+    load: Callable[[], type[Command]]
+
+
+def _bundle_check() -> type[Command]:
+    from xenimage.cli.commands.bundle import Check
+
+    return Check
+
+
+def _bundle_create() -> type[Command]:
+    from xenimage.cli.commands.bundle import Create
+
+    return Create
+
+
+def _bundle_show() -> type[Command]:
+    from xenimage.cli.commands.bundle import Show
+
+    return Show
+
+
+def _disk_compare() -> type[Command]:
+    from xenimage.cli.commands.disk import Compare
+
+    return Compare
+
+
+def _disk_convert() -> type[Command]:
+    from xenimage.cli.commands.disk import Convert
+
+    return Convert
+
+
+def _disk_map() -> type[Command]:
+    from xenimage.cli.commands.disk import Map
+
+    return Map
+
+
+def _disk_show() -> type[Command]:
+    from xenimage.cli.commands.disk import Show
+
+    return Show
+
+
+def _doctor() -> type[Command]:
+    from xenimage.cli.commands.doctor import Doctor
+
+    return Doctor
+
+
+def _profile_list() -> type[Command]:
+    from xenimage.cli.commands.profile import ListProfiles
+
+    return ListProfiles
+
+
+def _profile_show() -> type[Command]:
+    from xenimage.cli.commands.profile import Show
+
+    return Show
+
+
+def _quickstart() -> type[Command]:
+    from xenimage.cli.commands.quickstart import Quickstart
+
+    return Quickstart
+
+
+COMMANDS = {
+    entry.name: entry
+    for entry in (
+        Entry("bundle create", "Turn a disk image into a bundle that a Xen cloud boots", _bundle_create),
+        Entry("bundle check", "Check whether a bundle boots and grows on its target", _bundle_check),
+        Entry("bundle show", "Show what a bundle holds", _bundle_show),
+        Entry("disk show", "Show what is known of a disk image", _disk_show),
+        Entry("disk map", "Show where a disk image holds data", _disk_map),
+        Entry("disk convert", "Write a disk image anew as raw or VHD", _disk_convert),
+        Entry("disk compare", "Compare what two disk images show to a guest", _disk_compare),
+        Entry("profile list", "List the targets that bundles are made for", _profile_list),
+        Entry("profile show", "Show what a target takes, and why", _profile_show),
+        Entry("doctor", "Check that this machine has what the work needs", _doctor),
+        Entry("quickstart", "Make a sample disk and take it through all steps", _quickstart),
+    )
+}
+
+
+def split(words: list[str]) -> tuple[Entry | None, list[str]]:
+    """Find the command that *words* begin with; return it with the words behind it."""
+    for count in (2, 1):
+        entry = COMMANDS.get(" ".join(words[:count]))
+        if entry is not None and len(words) >= count:
+            return entry, words[count:]
+    return None, words

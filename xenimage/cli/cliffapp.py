@@ -1,0 +1,67 @@
+"""cliff's view of the program: for shell completion, for guesses at misspelt commands, and for the documentation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import cliff.app
+import cliff.command
+import cliff.commandmanager
+
+from xenimage.cli import catalogue
+from xenimage.cli.command import Command
+from xenimage.cli.context import Context
+from xenimage.cli.options import PROGRAM, add_globals
+from xenimage.cli.version import version
+
+if TYPE_CHECKING:
+    import argparse
+
+NAMESPACE = "xenimage.cli"
+"""the entry points under which the same commands are registered for other cliff applications"""
+
+# Our commands keep the contract without the inheritance; this makes it known.
+cliff.command.Command.register(Command)
+
+
+class _Lazy:
+    """A command that is imported when it is wanted: what cliff takes for an entry point."""
+
+    def __init__(self, entry: catalogue.Entry) -> None:
+        self.name = entry.name
+        self.value = f"{NAMESPACE}:{entry.name}"
+        self.load = entry.load
+
+
+class Manager(cliff.commandmanager.CommandManager):
+    """Finds commands in the literal table."""
+
+    def _load_commands(self) -> None:
+        for entry in catalogue.COMMANDS.values():
+            self.commands[entry.name] = _Lazy(entry)  # type: ignore[assignment]
+
+
+class CliffApp(cliff.app.App):
+    """The program as a cliff application."""
+
+    NAME = PROGRAM
+
+    def __init__(self, context: Context | None = None) -> None:
+        self.context = context or Context()
+        super().__init__(
+            description="Turn disk images into bundles that a Xen cloud boots, check them, and turn them back.",
+            version=version(),
+            command_manager=Manager(NAMESPACE),
+        )
+        self.options, _ = self.parser.parse_known_args([])
+
+    def build_option_parser(
+        self, description: str | None, version: str | None, argparse_kwargs: dict[str, Any] | None = None
+    ) -> argparse.ArgumentParser:
+        """Return cliff's parser with the options of ours in the place of its own."""
+        del version
+        parser = super().build_option_parser(
+            description, None, {"conflict_handler": "resolve", **(argparse_kwargs or {})}
+        )
+        add_globals(parser)
+        return parser

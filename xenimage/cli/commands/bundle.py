@@ -1,0 +1,172 @@
+"""``bundle create``, ``show`` and ``check``."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import TYPE_CHECKING
+
+from xenimage import api
+from xenimage.cli.arguments import add_source, key_value, positive, source_options
+from xenimage.cli.command import Outcome, OutputCommand
+from xenimage.cli.views import bundle as views
+from xenimage.exceptions import NotReadyError, UsageError
+from xenimage.model.finding import Severity
+from xenimage.model.plan import BundleOptions, Compression, SizePolicy
+from xenimage.model.report import Verdict
+from xenimage.units import parse_size
+
+if TYPE_CHECKING:
+    import argparse
+    from typing import TextIO
+
+
+class Create(OutputCommand):
+    """Make a bundle of a disk image."""
+
+    summary = "Turn a disk image into a bundle that a Xen cloud boots"
+    description = """\
+Reads a disk image and writes a gzipped tar that holds it as 0.vhd, together
+with what its target wants to know: image properties, size, checksums, and the
+commands that upload it. The source is only read. The output appears under its
+name when it is complete, or not at all."""
+    examples = (
+        "xenimage bundle create debian.qcow2 --output debian.tgz",
+        "xenimage bundle create win.vmdk --output win.tgz --os-type windows --size 40G",
+        "xenimage bundle create debian.qcow2 --output debian.tgz --dry-run",
+        "xenimage bundle create debian.qcow2 --output - | ssh cloud 'cat > debian.tgz'",
+    )
+    format_names = ("-f",)
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add what there is to say about a bundle."""
+        add_source(parser, format_names=("--format", "--source-format"))
+        target = parser.add_argument_group("target")
+        target.add_argument("--output", required=True, metavar="FILE", help="the bundle, or - for standard output")
+        target.add_argument("--profile", help="who reads it (default: nova-xenapi; see: xenimage profile list)")
+        target.add_argument("--vm-mode", metavar="{hvm,xen}", help="how the guest is started (default: the profile's)")
+        target.add_argument("--os-type", metavar="{linux,windows}", help="what the guest is; not guessed")
+        target.add_argument(
+            "--property",
+            action="append",
+            default=[],
+            dest="properties",
+            type=key_value,
+            metavar="NAME=VALUE",
+            help="an image property of your own; wins over the profile's; repeatable",
+        )
+        target.add_argument("--size", type=parse_size, help="make the disk this large, such as 20G; never smaller")
+        target.add_argument(
+            "--size-policy",
+            choices=[each.value for each in SizePolicy],
+            help="round its size up to 2 MiB (exact, the default) or to whole GiB (gib)",
+        )
+        self._add_work(parser.add_argument_group("work"))
+
+    def _add_work(self, group: argparse._ArgumentGroup) -> None:
+        group.add_argument(
+            "--compression", choices=[each.value for each in Compression], help="from quick to small (default: fast)"
+        )
+        group.add_argument("--jobs", type=positive, metavar="N", help="threads (default: one for each CPU)")
+        group.add_argument(
+            "--random-uuid",
+            action="store_true",
+            help="a new uuid each time; by default the same input repeats its bytes",
+        )
+        group.add_argument("--dry-run", action="store_true", help="show what would be done, and write nothing")
+        group.add_argument("--force", action="store_true", help="replace an output that exists")
+        group.add_argument("--verify", action="store_true", help="read the bundle back, check it, compare it")
+
+    def execute(self, args: argparse.Namespace) -> Outcome:
+        """Make the bundle, or show the plan of it."""
+        options = self._options(args)
+        limits = self.context.settings.limits
+        stream: TextIO | None = sys.stderr if options.output == "-" else None
+        if args.dry_run:
+            plan = api.plan_bundle(options, limits=limits)
+            ready = all(each.severity is not Severity.ERROR for each in plan.findings)
+            return Outcome(
+                data=views.plan_record(plan),
+                text=functools.partial(views.plan_lines, plan),
+                code=0 if ready else NotReadyError.exit_code,
+            )
+        if options.output == "-" and sys.stdout.isatty():
+            raise UsageError(
+                "the bundle would go to the terminal", expected="a pipe or a file", tip="Use --output FILE."
+            )
+        report = api.create_bundle(options, limits=limits, progress=self.context.progress)
+        return Outcome(
+            data=views.report_record(report), text=functools.partial(views.report_lines, report), stream=stream
+        )
+
+    def _options(self, args: argparse.Namespace) -> BundleOptions:
+        settings = self.context.settings
+        return BundleOptions(
+            source=source_options(args),
+            output=args.output,
+            profile=args.profile or settings.profile,
+            vm_mode=args.vm_mode,
+            os_type=args.os_type,
+            properties=tuple(args.properties),
+            size=args.size,
+            size_policy=SizePolicy(args.size_policy) if args.size_policy else settings.size_policy,
+            compression=Compression(args.compression) if args.compression else settings.compression,
+            jobs=args.jobs or settings.jobs,
+            random_uuid=args.random_uuid,
+            timestamp=self.context.timestamp,
+            force=args.force,
+            verify=args.verify,
+        )
+
+
+class Show(OutputCommand):
+    """Tell what a bundle holds."""
+
+    summary = "Show what a bundle holds"
+    description = """\
+Lists the members of a bundle and the tables of each VHD in it. Nothing is
+unpacked to disk."""
+    examples = ("xenimage bundle show debian.tgz", "xenimage bundle show debian.tgz -f json")
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the bundle."""
+        parser.add_argument("bundle", metavar="FILE", help="the bundle")
+
+    def execute(self, args: argparse.Namespace) -> Outcome:
+        """Look at the bundle."""
+        facts = api.show_bundle(args.bundle, limits=self.context.settings.limits, progress=self.context.progress)
+        return Outcome(data=views.facts_record(facts), text=functools.partial(views.facts_lines, facts))
+
+
+class Check(OutputCommand):
+    """Judge a bundle."""
+
+    summary = "Check whether a bundle boots and grows on its target"
+    description = """\
+Holds a bundle against everything that its target is known to refuse, or to get
+wrong silently. All findings are listed, each with its consequence and what to
+do. Ends with 0 if there is no error among them, with 6 if there is."""
+    examples = (
+        "xenimage bundle check debian.tgz",
+        "xenimage bundle check debian.tgz --profile nova-vdi-stream -f json",
+    )
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the bundle and the target."""
+        parser.add_argument("bundle", metavar="FILE", help="the bundle")
+        parser.add_argument("--profile", help="who shall read it (default: nova-xenapi; see: xenimage profile list)")
+
+    def execute(self, args: argparse.Namespace) -> Outcome:
+        """Check the bundle."""
+        settings = self.context.settings
+        report = api.check_bundle(
+            args.bundle,
+            profile=args.profile or settings.profile,
+            limits=settings.limits,
+            progress=self.context.progress,
+        )
+        return Outcome(
+            data=views.check_record(report),
+            text=functools.partial(views.check_lines, report),
+            code=NotReadyError.exit_code if report.verdict is Verdict.NOT_READY else 0,
+        )

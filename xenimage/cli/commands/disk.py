@@ -1,0 +1,142 @@
+"""``disk show``, ``map``, ``convert`` and ``compare``."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+from xenimage import api
+from xenimage.cli.arguments import FORMATS, add_source, add_source_format, positive, source_options
+from xenimage.cli.command import Outcome, OutputCommand
+from xenimage.cli.views import disk as views
+from xenimage.exceptions import NotReadyError
+from xenimage.model.plan import ConvertOptions, SourceOptions
+
+if TYPE_CHECKING:
+    import argparse
+
+
+class Show(OutputCommand):
+    """Tell what is known of a disk without reading its data."""
+
+    summary = "Show what is known of a disk image"
+    description = "Reads the tables of a disk image, not its data. Parents that it names are not opened."
+    examples = ("xenimage disk show debian.qcow2", "xenimage disk show debian.qcow2 -f json")
+    format_names = ("-f",)
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the disk."""
+        add_source(parser, format_names=("--source-format", "--format"))
+
+    def execute(self, args: argparse.Namespace) -> Outcome:
+        """Look at the disk."""
+        facts = api.show_disk(source_options(args), limits=self.context.settings.limits)
+        return Outcome(
+            data=views.show_record(args.source, facts), text=functools.partial(views.show_lines, args.source, facts)
+        )
+
+
+class Map(OutputCommand):
+    """Tell where a disk holds data."""
+
+    summary = "Show where a disk image holds data"
+    description = """\
+Lists ranges of the disk as its guest sees it: data is stored, zero reads as
+zeros, absent is left to the parent and reads as zeros without one."""
+    examples = ("xenimage disk map debian.qcow2", "xenimage disk map debian.qcow2 -f csv")
+    format_names = ("-f",)
+    columns = ("offset", "length", "kind")
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the disk."""
+        add_source(parser, format_names=("--source-format", "--format"))
+        parser.add_argument(
+            "--limit",
+            type=positive,
+            default=views.ROWS_MAX,
+            metavar="N",
+            help=f"list N ranges for people (default: {views.ROWS_MAX}); programs get all",
+        )
+
+    def execute(self, args: argparse.Namespace) -> Outcome:
+        """Map the disk."""
+        extents = api.map_disk(source_options(args), limits=self.context.settings.limits)
+        return Outcome(
+            data=views.extent_rows(extents), text=functools.partial(views.map_lines, args.source, extents, args.limit)
+        )
+
+
+class Convert(OutputCommand):
+    """Write a disk anew."""
+
+    summary = "Write a disk image anew as raw or VHD"
+    description = """\
+Writes what the guest sees of SOURCE to OUTPUT: raw with holes where there are
+zeros, or a dynamic VHD as XenServer itself writes it. OUTPUT appears under its
+name when it is complete, or not at all."""
+    examples = (
+        "xenimage disk convert debian.qcow2 debian.vhd --format vhd",
+        "xenimage disk convert debian.vhd debian.raw --format raw",
+    )
+    format_names = ("-f",)
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the disk and the file to write."""
+        add_source(parser, format_names=("--source-format",))
+        parser.add_argument("output", metavar="OUTPUT", help="the file to write")
+        parser.add_argument("--format", required=True, dest="output_format", choices=("raw", "vhd"), help="its format")
+        parser.add_argument("--jobs", type=positive, metavar="N", help="threads (default: one for each CPU)")
+        parser.add_argument("--random-uuid", action="store_true", help="vhd: a new uuid each time")
+        parser.add_argument("--force", action="store_true", help="replace an output that exists")
+
+    def execute(self, args: argparse.Namespace) -> Outcome:
+        """Convert the disk."""
+        options = ConvertOptions(
+            source=source_options(args),
+            output=args.output,
+            format=args.output_format,
+            force=args.force,
+            jobs=args.jobs or self.context.settings.jobs,
+            timestamp=self.context.timestamp,
+            random_uuid=args.random_uuid,
+        )
+        report = api.convert_disk(options, limits=self.context.settings.limits, progress=self.context.progress)
+        return Outcome(
+            data=views.convert_record(args.source, report),
+            text=functools.partial(views.convert_lines, args.source, report),
+        )
+
+
+class Compare(OutputCommand):
+    """Compare two disks."""
+
+    summary = "Compare what two disk images show to a guest"
+    description = """\
+Compares content, whatever the formats. Behind the end of the shorter disk zeros
+count as equal, as VHDs are rounded up. Ends with 0 if they are equal, with 6 if
+they differ."""
+    examples = ("xenimage disk compare debian.qcow2 debian.vhd",)
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the two disks."""
+        parser.add_argument("first", metavar="A", help=f"a disk image: {FORMATS}")
+        parser.add_argument("second", metavar="B", help="another")
+        group = parser.add_argument_group("source")
+        add_source_format(group, ("--source-format",))
+        group.add_argument(
+            "--second-format", metavar="FORMAT", help="the format of B, if it differs from --source-format"
+        )
+
+    def execute(self, args: argparse.Namespace) -> Outcome:
+        """Compare the disks."""
+        result = api.compare_disks(
+            SourceOptions(path=args.first, format=args.source_format),
+            SourceOptions(path=args.second, format=args.second_format or args.source_format),
+            limits=self.context.settings.limits,
+            progress=self.context.progress,
+        )
+        return Outcome(
+            data=views.compare_record(args.first, args.second, result),
+            text=functools.partial(views.compare_lines, args.first, args.second, result),
+            code=0 if result.equal else NotReadyError.exit_code,
+        )

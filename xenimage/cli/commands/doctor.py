@@ -1,0 +1,67 @@
+"""``doctor``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from xenimage import api
+from xenimage.cli.command import Outcome, OutputCommand
+from xenimage.cli.text import wrap
+from xenimage.exceptions import NotReadyError, XenimageError
+from xenimage.model.report import Diagnosis
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence
+
+    from xenimage.cli.text import Style
+
+
+class Doctor(OutputCommand):
+    """Look at what the work needs."""
+
+    summary = "Check that this machine has what the work needs"
+    description = """\
+Looks at the interpreter, the libraries, the extensions, the configuration and
+the free space in DIRECTORY. Each fault comes with the one command that mends
+it. Ends with 0 if all is well, with 6 if not."""
+    examples = ("xenimage doctor", "xenimage doctor /var/tmp -f json")
+    columns = ("what", "good", "found", "act")
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the directory."""
+        parser.add_argument(
+            "directory", nargs="?", default=".", metavar="DIRECTORY", help="where bundles will be written (default: .)"
+        )
+
+    def execute(self, args: argparse.Namespace) -> Outcome:
+        """Look at everything."""
+        found = api.doctor(args.directory, [self._configuration()])
+        rows = [{"what": each.what, "good": each.good, "found": each.found, "act": each.act} for each in found]
+        return Outcome(
+            data=rows,
+            text=lambda style: _lines(rows, style),
+            code=0 if all(each.good for each in found) else NotReadyError.exit_code,
+        )
+
+    def _configuration(self) -> Diagnosis:
+        """Tell whether the configuration can be read: here, since the library knows nothing of it."""
+        try:
+            files = self.context.settings.files
+        except XenimageError as error:
+            return Diagnosis(what="configuration", good=False, found=str(error), act=error.tip or "Mend that line.")
+        return Diagnosis(what="configuration", good=True, found=", ".join(files) or "none, the defaults hold")
+
+
+def _lines(rows: Sequence[dict[str, Any]], style: Style) -> Iterator[str]:
+    column = max((len(row["what"]) for row in rows), default=0) + 9
+    for row in rows:
+        mark = style.paint("good", "good") if row["good"] else style.paint("BAD ", "error")
+        first, *more = wrap(row["found"], style, " " * column, f"  {row['what']}".ljust(column - 5))
+        yield f"{mark}{first}"
+        yield from more
+        if row["act"]:
+            yield from wrap(row["act"], style, " " * column, " " * (column - 5) + "act: ")
+    bad = sum(not row["good"] for row in rows)
+    yield ""
+    yield "All is well." if not bad else f"{bad} of {len(rows)} need attention."

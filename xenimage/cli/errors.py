@@ -1,0 +1,102 @@
+"""The one place from an exception to a message and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+from xenimage.cli.text import Style, finding_lines
+from xenimage.exceptions import NotReadyError, TransferError, XenimageError
+from xenimage.model.finding import Finding
+from xenimage.units import format_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+INTERNAL = 1
+NOT_READY = NotReadyError.exit_code
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+TERMINATED = 143
+
+
+class Terminated(SystemExit):
+    """SIGTERM arrived. An exception, so that whoever holds a half-written file takes it away."""
+
+    def __init__(self) -> None:
+        super().__init__(TERMINATED)
+
+
+def settle(error: BaseException, stream: TextIO, *, debug: bool) -> int:
+    """Tell the user about *error* on *stream*, and return the exit code.
+
+    :param debug: whether the traceback is shown as well.
+    """
+    if isinstance(error, SystemExit):
+        return _exit_code(error)
+    if _is_broken_pipe(error):
+        _discard_output()
+        return BROKEN_PIPE
+    if debug:
+        import traceback
+
+        traceback.print_exception(error, file=stream)
+    style = Style.of(stream)
+    stream.writelines(f"{line}\n" for line in describe(error, style))
+    stream.flush()
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    return error.exit_code if isinstance(error, XenimageError) else INTERNAL
+
+
+def describe(error: BaseException, style: Style) -> Iterator[str]:
+    """Yield the lines of the message."""
+    if isinstance(error, XenimageError):
+        yield from _describe_own(error, style)
+    elif isinstance(error, KeyboardInterrupt):
+        yield "xenimage: interrupted"
+    elif isinstance(error, MemoryError):
+        yield "xenimage: out of memory"
+        yield "TIP: Use fewer threads (--jobs 1), or give the process more memory."
+    else:
+        yield f"xenimage: internal error: {type(error).__name__}: {error}"
+        yield "TIP: Run it again with --debug and report what it prints: this is a bug of xenimage."
+
+
+def _describe_own(error: XenimageError, style: Style) -> Iterator[str]:
+    if isinstance(error, NotReadyError):
+        for finding in error.findings:
+            if isinstance(finding, Finding):
+                yield from finding_lines(finding, style)
+    done = error.done if isinstance(error, TransferError) else None
+    yield str(error) if done is None else f"{error} (after {format_size(done)}, {done} bytes)"
+    if error.tip:
+        yield f"TIP: {error.tip}"
+
+
+def _exit_code(error: SystemExit) -> int:
+    if error.code is None:
+        return 0
+    return error.code if isinstance(error.code, int) else INTERNAL
+
+
+def _is_broken_pipe(error: BaseException | None) -> bool:
+    """Tell whether the reader of our output went away, also where an error of ours was made of it."""
+    while error is not None:
+        if isinstance(error, BrokenPipeError):
+            return True
+        if not isinstance(error, TransferError):
+            return False
+        error = error.__cause__
+    return False
+
+
+def _discard_output() -> None:
+    """Let Python's last flush of standard output go nowhere: it would complain of the pipe once more."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError):
+        return

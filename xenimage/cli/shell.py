@@ -1,0 +1,174 @@
+"""From the command line's words to an exit code: global options, the command, and whatever goes wrong."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import logging
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, TextIO, cast
+
+from xenimage.cli import catalogue, errors
+from xenimage.cli.context import Context
+from xenimage.cli.options import PROGRAM, add_globals, parse_globals
+from xenimage.exceptions import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from xenimage.cli.command import Command
+
+_INTRODUCTION = """\
+Turn disk images into bundles that a Xen cloud boots, check them, and turn them back."""
+_OUTRO = """\
+Help on a command: xenimage COMMAND --help. First steps: xenimage quickstart.
+
+Example:
+  xenimage bundle create debian.qcow2 --output debian.tgz"""
+
+
+class Shell:
+    """The program. To a command it is what cliff calls the application."""
+
+    NAME = PROGRAM
+    interactive_mode = False
+
+    def __init__(self) -> None:
+        self.options = argparse.Namespace(debug=False)
+        self.context = Context(self.options)
+
+    @property
+    def stdout(self) -> TextIO:
+        """Standard output, as it is now."""
+        return sys.stdout
+
+    @property
+    def stderr(self) -> TextIO:
+        """Standard error, as it is now."""
+        return sys.stderr
+
+    def run(self, words: list[str]) -> int:
+        """Run the command line and return the exit code; never raises."""
+        _never_fail_to_encode()
+        try:
+            with _terminable():
+                code = self._run(words)
+                sys.stdout.flush()
+                return code
+        except BaseException as error:  # noqa: BLE001 the one place that ends them all
+            with contextlib.suppress(OSError):
+                self.context.close()
+            return errors.settle(error, sys.stderr, debug=self.options.debug)
+
+    def _run(self, words: list[str]) -> int:
+        self.options, rest = parse_globals(words)
+        self.context = Context(self.options)
+        _configure_logging(self.options)
+        if self.options.show_version:
+            from xenimage.cli.version import version
+
+            print(f"{PROGRAM} {version()}")
+            return 0
+        if rest[:1] == ["help"]:
+            rest = [*rest[1:], "--help"]
+        if not rest or rest[0] in ("-h", "--help"):
+            print_overview()
+            return 0
+        entry, arguments = catalogue.split(rest)
+        if entry is None:
+            return self._run_other(rest)
+        return self._run_command(entry.load(), entry.name, arguments)
+
+    def _run_command(self, factory: Callable[..., Command], name: str, arguments: list[str]) -> int:
+        command = factory(self, self.options, cmd_name=name)
+        parsed = command.get_parser(f"{PROGRAM} {name}").parse_args(arguments)
+        try:
+            return command.run(parsed)
+        finally:
+            self.context.close()
+
+    def _run_other(self, words: list[str]) -> int:
+        """Run what only cliff knows: completion, abbreviated commands, and guesses at what was meant."""
+        if words[0].startswith("-"):
+            raise UsageError(f"unknown option {words[0]}", tip="See: xenimage --help")
+        from xenimage.cli.cliffapp import CliffApp
+
+        app = CliffApp(self.context)
+        if words[0] == "complete":
+            return app.run_subcommand(words)
+        try:
+            factory, name, arguments = app.command_manager.find_command(words)
+        except ValueError:
+            wanted = " ".join(word for word in words[:2] if not word.startswith("-"))
+            raise UsageError(f"{wanted!r} is no command", tip=_guess(app.get_fuzzy_matches(words[0]))) from None
+        # cliff speaks of its own class; the table holds ours.
+        return self._run_command(cast("type[Command]", factory), name, arguments)
+
+
+def _guess(matches: list[str]) -> str:
+    known = [match for match in matches if match in catalogue.COMMANDS]
+    return f"Did you mean: {', '.join(known)}?" if known else "See: xenimage --help"
+
+
+def print_overview() -> None:
+    """Print the help of the program as a whole, without importing a command."""
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM, usage=f"{PROGRAM} [options] COMMAND ...", description=_INTRODUCTION, add_help=False
+    )
+    add_globals(parser)
+    group = parser.add_argument_group("other options")
+    group.add_argument("-h", "--help", action="store_true", help="show this help")
+    group.add_argument("--version", action="store_true", help="show the version")
+    print(parser.format_help())
+    print("commands:")
+    for entry in catalogue.COMMANDS.values():
+        print(f"  {entry.name:<15} {entry.summary}")
+    print(f"  {'complete':<15} Print the completion for bash")
+    print(f"\n{_OUTRO}")
+
+
+def _configure_logging(options: argparse.Namespace) -> None:
+    """Send the log where the options want it. Without them Python shows warnings and errors on standard error."""
+    root = logging.getLogger()
+    if options.log_file:
+        try:
+            file = logging.FileHandler(options.log_file, encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"--log-file {options.log_file}: {error.strerror}") from error
+        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)-8s %(name)s %(message)s"))
+        root.addHandler(file)
+        root.setLevel(logging.DEBUG)
+    if options.debug or options.verbose_level > 1 or options.log_file:
+        console = logging.StreamHandler(sys.stderr)
+        console.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+        quiet_level = logging.WARNING if options.verbose_level < 2 else logging.INFO
+        console.setLevel(logging.DEBUG if options.debug or options.verbose_level > 2 else quiet_level)
+        root.addHandler(console)
+        root.setLevel(min(root.level, console.level))
+
+
+def _never_fail_to_encode() -> None:
+    """Show as escapes what the terminal's encoding lacks: a strange file name is no reason to end with an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM end the work as an exception, so that nothing half-made stays behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def terminate(*_: object) -> None:
+        raise errors.Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

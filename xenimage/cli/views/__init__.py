@@ -1,0 +1,1 @@
+"""Results as records for programs and as text for people."""

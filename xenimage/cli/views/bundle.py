@@ -1,0 +1,247 @@
+"""A bundle that was made, is planned, was looked at or checked."""
+
+from __future__ import annotations
+
+import datetime
+from typing import TYPE_CHECKING, Any
+
+from xenimage.cli.text import counted, findings_section, section, size_text, table, wrap
+from xenimage.cli.views.common import disk_record, disk_section, finding_records, property_records
+from xenimage.cli.views.upload import command_lines, upload_section
+from xenimage.model.report import Verdict
+from xenimage.units import GIB, format_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from xenimage.cli.text import Style
+    from xenimage.model.plan import Plan
+    from xenimage.model.report import BundleFacts, BundleReport, CheckReport, Member, VhdFacts
+
+_VERDICT_COLOURS = {Verdict.SOUND: "good", Verdict.USABLE: "warning", Verdict.NOT_READY: "error"}
+
+
+def plan_record(plan: Plan) -> dict[str, Any]:
+    """Return a plan for programs."""
+    return {
+        "path": plan.options.output,
+        "profile": plan.profile.name,
+        "disk_format": plan.profile.disk_format,
+        "container_format": plan.profile.container_format,
+        "virtual_size": plan.virtual_size,
+        "min_disk": plan.min_disk,
+        "data_size_max": plan.data_size,
+        "size_max": plan.output_size_max,
+        "compression": plan.options.compression.value,
+        "jobs": plan.jobs,
+        "timestamp": plan.timestamp,
+        "source": {"path": plan.options.source.path, **disk_record(plan.source)},
+        "properties": property_records(plan.properties),
+        "findings": finding_records(plan.findings),
+        "upload_commands": command_lines(plan),
+    }
+
+
+def report_record(report: BundleReport) -> dict[str, Any]:
+    """Return a finished bundle for programs: the plan's fields with what came of it."""
+    record = plan_record(report.plan)
+    del record["data_size_max"], record["size_max"]
+    return record | {
+        "size": report.receipt.size,
+        "md5": report.receipt.md5,
+        "sha256": report.receipt.sha256,
+        "sha512": report.receipt.sha512,
+        "uuid": report.uuid,
+        "vhd_size": report.vhd_size,
+        "data_size": report.data_size,
+        "zero_size": report.zero_size,
+        "ratio": _ratio(report),
+        "seconds": round(report.seconds, 3),
+        "compressor": report.compressor,
+        "verified": report.verified,
+    }
+
+
+def _ratio(report: BundleReport) -> float:
+    """Bytes of guest data for each byte of the bundle."""
+    return round(report.data_size / report.receipt.size, 2) if report.receipt.size else 0.0
+
+
+def plan_lines(plan: Plan, style: Style) -> Iterator[str]:
+    """Yield a plan for people."""
+    yield from disk_section("Source", plan.options.source.path, plan.source, style)
+    yield from section(
+        "Would write",
+        [
+            ("bundle", plan.options.output),
+            ("for", f"{plan.profile.name} ({plan.profile.title})"),
+            ("virtual size", size_text(plan.virtual_size)),
+            ("smallest flavor", f"{plan.min_disk} GiB"),
+            ("data", f"at most {size_text(plan.data_size)}"),
+            ("file", f"at most {size_text(plan.output_size_max)}"),
+            ("compression", f"{plan.options.compression.value}, {_threads(plan.jobs)}"),
+            ("timestamp", _moment(plan.timestamp)),
+        ],
+        style,
+    )
+    yield from _property_lines(plan, style)
+    yield from findings_section(plan.findings, style)
+    yield "Nothing was written (--dry-run)."
+
+
+def report_lines(report: BundleReport, style: Style) -> Iterator[str]:
+    """Yield a finished bundle for people."""
+    plan, receipt = report.plan, report.receipt
+    yield from disk_section("Source", plan.options.source.path, plan.source, style)
+    yield from section(
+        "Bundle",
+        [
+            ("file", "(standard output)" if receipt.path == "-" else receipt.path),
+            ("for", f"{plan.profile.name} ({plan.profile.title})"),
+            ("size", f"{size_text(receipt.size)}, {_ratio(report):.2f} : 1"),
+            ("virtual size", size_text(plan.virtual_size)),
+            ("smallest flavor", f"{plan.min_disk} GiB"),
+            ("VHD", f"0.vhd, {size_text(report.vhd_size)}, uuid {report.uuid}"),
+            ("data", size_text(report.data_size)),
+            ("dropped zeros", size_text(report.zero_size)),
+            ("md5", receipt.md5),
+            ("sha256", receipt.sha256),
+            ("sha512", receipt.sha512),
+            ("made with", f"{report.compressor}, {_threads(plan.jobs)}"),
+            ("time", f"{report.seconds:.2f} s, {_speed(report)}"),
+            ("verified", "read back, checked and compared with the source" if report.verified else ""),
+        ],
+        style,
+    )
+    yield from _property_lines(plan, style)
+    yield from findings_section(plan.findings, style)
+    yield from upload_section(plan, style)
+
+
+def _speed(report: BundleReport) -> str:
+    rate = report.data_size / report.seconds if report.seconds > 0 else 0
+    return f"{format_size(rate)}/s of guest data"
+
+
+def _threads(number: int) -> str:
+    return f"{number} thread{'' if number == 1 else 's'}"
+
+
+def _moment(seconds: int) -> str:
+    return f"{datetime.datetime.fromtimestamp(seconds, datetime.UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _property_lines(plan: Plan, style: Style) -> Iterator[str]:
+    if not plan.properties:
+        return
+    yield style.paint("Image properties", "bold")
+    for each in plan.properties:
+        yield f"  {each.name}={each.value}"
+        yield from wrap(each.reason, style, "      ")
+    yield ""
+
+
+def facts_record(facts: BundleFacts) -> dict[str, Any]:
+    """Return what a bundle holds for programs."""
+    return {
+        "path": facts.path,
+        "size": facts.size,
+        "inflated_size": facts.inflated_size,
+        "virtual_size": facts.virtual_size,
+        "min_disk": facts.min_disk,
+        "chain": list(facts.chain),
+        "members": [_member_record(member) for member in facts.members],
+    }
+
+
+def _member_record(member: Member) -> dict[str, Any]:
+    return {
+        "name": member.name,
+        "kind": member.kind,
+        "size": member.size,
+        "mode": f"{member.mode:04o}",
+        "owner": member.owner,
+        "mtime": member.mtime,
+        "vhd": member.vhd and _vhd_record(member.vhd),
+    }
+
+
+def _vhd_record(vhd: VhdFacts) -> dict[str, Any]:
+    return {name: getattr(vhd, name) for name in vhd.__dataclass_fields__}
+
+
+def facts_lines(facts: BundleFacts, style: Style) -> Iterator[str]:
+    """Yield what a bundle holds for people."""
+    yield from section(
+        "Bundle",
+        [
+            ("file", facts.path),
+            ("size", size_text(facts.size)),
+            ("inflated", size_text(facts.inflated_size)),
+            ("virtual size", size_text(facts.virtual_size)),
+            ("smallest flavor", f"{facts.min_disk} GiB"),
+            ("chain", " → ".join(facts.chain) if style.unicode else " -> ".join(facts.chain)),
+        ],
+        style,
+    )
+    rows = [
+        (each.name, each.kind, each.size, f"{each.mode:04o}", each.owner, _stamp(each.mtime)) for each in facts.members
+    ]
+    yield from table(("member", "kind", "bytes", "mode", "owner", "modified"), rows, style, right=(2,))
+    yield ""
+    for member in facts.members:
+        if member.vhd is not None:
+            yield from _vhd_section(member.name, member.vhd, style)
+
+
+def _stamp(seconds: int) -> str:
+    """Write a moment that a file claims; a number where no calendar has it."""
+    try:
+        return _moment(seconds)
+    except (OverflowError, ValueError, OSError):
+        return str(seconds)
+
+
+def _vhd_section(name: str, vhd: VhdFacts, style: Style) -> Iterator[str]:
+    parent = f"{vhd.parent_name} {vhd.parent_uuid}".strip() if vhd.variant == "differencing" else ""
+    original = size_text(vhd.original_size) if vhd.original_size != vhd.virtual_size else ""
+    return section(
+        name,
+        [
+            ("kind", vhd.variant),
+            ("creator", vhd.creator),
+            ("uuid", vhd.uuid),
+            ("virtual size", size_text(vhd.virtual_size)),
+            ("original size", original),
+            ("geometry", f"{vhd.geometry} (cylinders/heads/sectors)"),
+            ("created", vhd.timestamp),
+            ("blocks", f"{vhd.allocated} of {vhd.blocks} stored, {format_size(vhd.block_size)} each"),
+            ("batmap", vhd.batmap),
+            ("hidden, saved", f"{vhd.hidden}, {vhd.saved}"),
+            ("features", f"{vhd.features:#x}"),
+            ("parent", parent),
+            ("file size", size_text(vhd.file_size)),
+        ],
+        style,
+    )
+
+
+def check_record(report: CheckReport) -> dict[str, Any]:
+    """Return the result of a check for programs."""
+    return {
+        "path": report.path,
+        "profile": report.profile,
+        "verdict": report.verdict.value,
+        "findings": finding_records(report.findings),
+        "bundle": report.facts and facts_record(report.facts),
+    }
+
+
+def check_lines(report: CheckReport, style: Style) -> Iterator[str]:
+    """Yield the result of a check for people: the findings, then the verdict."""
+    yield from findings_section(report.findings, style)
+    if report.facts is not None:
+        flavor = f"a flavor needs {report.facts.min_disk} GiB" if report.facts.virtual_size < 2040 * GIB else ""
+        yield f"{size_text(report.facts.virtual_size)} as the guest sees it; {flavor}".rstrip("; ")
+    verdict = style.paint(report.verdict.value, _VERDICT_COLOURS[report.verdict])
+    yield f"{report.path}: {verdict} for {report.profile} ({counted(report.findings)})"

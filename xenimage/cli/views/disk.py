@@ -1,0 +1,137 @@
+"""A disk, its map, its conversion, and the comparison of two."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from xenimage.cli.text import findings_section, section, size_text, table
+from xenimage.cli.views.common import disk_record, disk_section, finding_records
+from xenimage.model.extent import Kind
+from xenimage.units import format_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from xenimage.cli.text import Style
+    from xenimage.model.disk import DiskFacts
+    from xenimage.model.extent import Extent
+    from xenimage.model.report import Comparison, ConvertReport
+
+CELLS = 64
+"""of the picture of a map"""
+ROWS_MAX = 40
+"""extents that are listed for people unless they ask for more"""
+
+
+def show_record(path: str, facts: DiskFacts) -> dict[str, Any]:
+    """Return a disk for programs."""
+    return {"path": path, **disk_record(facts), "findings": finding_records(facts.findings)}
+
+
+def show_lines(path: str, facts: DiskFacts, style: Style) -> Iterator[str]:
+    """Yield a disk for people."""
+    yield from disk_section("Disk", path, facts, style)
+    yield from findings_section(facts.findings, style)
+
+
+def extent_rows(extents: Sequence[Extent]) -> list[dict[str, Any]]:
+    """Return a map for programs: offset and length in bytes."""
+    return [{"offset": each.offset, "length": each.length, "kind": each.kind.value} for each in extents]
+
+
+def map_lines(path: str, extents: Sequence[Extent], limit: int, style: Style) -> Iterator[str]:
+    """Yield a map for people: a picture, the sums, and the first *limit* extents."""
+    size = extents[-1].end if extents else 0
+    yield style.paint(f"{path}: {size_text(size)}", "bold")
+    yield ""
+    if size:
+        yield f"  [{picture(extents, unicode=style.unicode)}]"
+        shades = "░▒▓█" if style.unicode else ".:*#"
+        yield f"   one cell is {format_size(-(-size // CELLS))}: no data, then {shades} the more of it is data"
+        yield ""
+    sums = [(kind, sum(e.length for e in extents if e.kind is kind)) for kind in Kind]
+    yield from section(
+        "Sums", [(kind.value, f"{size_text(n)}, {100 * n / size:.1f} %") for kind, n in sums if n], style
+    )
+    shown = extents[:limit]
+    rows = [(f"{each.offset:#x}", f"{each.length:#x}", format_size(each.length), each.kind.value) for each in shown]
+    yield from table(("offset", "length", "size", "kind"), rows, style, right=(0, 1, 2))
+    if len(extents) > limit:
+        yield f"  {len(extents) - limit} more of {len(extents)} extents; --limit shows more, -f json all of them"
+
+
+def picture(extents: Sequence[Extent], *, unicode: bool, cells: int = CELLS) -> str:
+    """Return one character for each of *cells* equal parts of the disk: how much of the part is data."""
+    size = extents[-1].end
+    filled = [0] * cells
+    for extent in extents:
+        if extent.kind is Kind.DATA:
+            _fill(filled, extent, size)
+    shades = " ░▒▓█" if unicode else " .:*#"
+    # A cell's share is known in units of size / cells: any data at all shows, and only a full cell looks full.
+    return "".join(shades[0 if not n else 4 if n >= size else 1 + min(2, 3 * n // size)] for n in filled)
+
+
+def _fill(filled: list[int], extent: Extent, size: int) -> None:
+    """Add an extent to the cells that it touches, in bytes times the number of cells so that nothing is rounded."""
+    cells = len(filled)
+    first, last = extent.offset * cells // size, (extent.end * cells - 1) // size
+    for cell in range(first, last + 1):
+        start, stop = max(extent.offset * cells, cell * size), min(extent.end * cells, (cell + 1) * size)
+        filled[cell] += stop - start
+
+
+def convert_record(source: str, report: ConvertReport) -> dict[str, Any]:
+    """Return a conversion for programs."""
+    return {
+        "source": source,
+        "path": report.path,
+        "format": report.format,
+        "virtual_size": report.virtual_size,
+        "data_size": report.data_size,
+        "output_size": report.output_size,
+        "seconds": round(report.seconds, 3),
+    }
+
+
+def convert_lines(source: str, report: ConvertReport, style: Style) -> Iterator[str]:
+    """Yield a conversion for people."""
+    return section(
+        "Written",
+        [
+            ("file", report.path),
+            ("from", source),
+            ("format", report.format),
+            ("virtual size", size_text(report.virtual_size)),
+            ("data", size_text(report.data_size)),
+            ("file size", size_text(report.output_size)),
+            ("time", f"{report.seconds:.2f} s"),
+        ],
+        style,
+    )
+
+
+def compare_record(first: str, second: str, result: Comparison) -> dict[str, Any]:
+    """Return a comparison for programs."""
+    return {
+        "first": first,
+        "second": second,
+        "equal": result.equal,
+        "first_difference": result.first_difference,
+        "first_size": result.sizes[0],
+        "second_size": result.sizes[1],
+        "compared": result.compared,
+    }
+
+
+def compare_lines(first: str, second: str, result: Comparison, style: Style) -> Iterator[str]:
+    """Yield a comparison for people."""
+    if result.equal:
+        yield f"{style.paint('Equal', 'good')}: {first} and {second} show the same to a guest."
+    else:
+        yield f"{style.paint('Different', 'error')}: {first} and {second}"
+    if result.first_difference is not None:
+        yield f"  first difference at byte {result.first_difference:#x} ({result.first_difference})"
+    if result.sizes[0] != result.sizes[1]:
+        yield f"  sizes: {size_text(result.sizes[0])} and {size_text(result.sizes[1])}"
+    yield f"  {size_text(result.compared)} compared"
