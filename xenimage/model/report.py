@@ -86,6 +86,10 @@ class Member:
     mtime: int
     """Unix seconds"""
     vhd: VhdFacts | None = None
+    header: str = "ustar"
+    """the kind of its tar header: ``v7``, ``ustar``, ``gnu``, ``pax``"""
+    offset: int = 0
+    """of its data, in the inflated bundle"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -101,6 +105,13 @@ class BundleFacts:
     virtual_size: int
     min_disk: int
     """GiB"""
+    gzip_members: int = 1
+    gzip_trailing: int = 0
+    """bytes behind the gzip stream that are no padding"""
+    tar_ended: bool = True
+    """whether the two blocks of zeros that end a tar are there"""
+    tar_trailing: int = 0
+    """bytes behind them"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from xenimage.exceptions import FormatError, LimitError, XenimageError
 from xenimage.units import KIB, MIB, format_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from xenimage.limits import Limits
     from xenimage.model.disk import ByteSource
@@ -95,6 +95,11 @@ class _Inflater:
         self.members = 0
         self.trailing = 0
         self.ended = False
+
+    @property
+    def position(self) -> int:
+        """Compressed bytes read so far."""
+        return self._input.position
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the content in pieces of at most 1 MiB, none empty."""
@@ -186,13 +191,16 @@ class GunzipSource:
     Reading forward costs one pass; what is skipped is inflated and dropped. The first 8 MiB and the latest chunk are
     kept; a read that goes back behind them starts again at the beginning: correct, and slow.
 
+    :param advance: called with each number of compressed bytes that were read, the first time they are.
     :raises FormatError: from any read: the stream is damaged or truncated.
     :raises LimitError: from any read: it inflates to more than the limits allow.
     """
 
-    def __init__(self, source: ByteSource, limits: Limits) -> None:
+    def __init__(self, source: ByteSource, limits: Limits, advance: Callable[[int], None] | None = None) -> None:
         self._source = source
         self._limits = limits
+        self._advanced = advance
+        self._seen = 0
         self._lock = threading.Lock()
         self._head = bytearray()
         self._size: int | None = None
@@ -237,6 +245,9 @@ class GunzipSource:
         if self._failed:
             # Remembered, because a generator that raised is over, and would pass for the end of the content.
             raise self._failed
+        if self._advanced and self._inflater.position > self._seen:
+            self._advanced(self._inflater.position - self._seen)
+            self._seen = self._inflater.position
         if self._start == len(self._head) < _HEAD:
             self._head += self._chunk[: _HEAD - len(self._head)]
         if not self._chunk and self._inflater.ended:

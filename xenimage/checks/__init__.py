@@ -1,0 +1,1 @@
+"""Opinions as pure functions: facts in, findings out."""

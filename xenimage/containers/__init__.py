@@ -1,0 +1,1 @@
+"""What holds disks: a bundle today; each container is a package of its own."""

@@ -1,0 +1,1 @@
+"""The bundle of XenServer: one gzipped tar of VHDs, the leaf called 0.vhd."""

@@ -1,0 +1,232 @@
+"""The tar inside a bundle: its members in order, none of their data, nothing extracted.
+
+Headers are read with the standard library's parser, every number is checked before it is followed, and what two
+readers could understand in different ways is refused. Source: POSIX.1-2017 pax, "ustar Interchange Format", GNU tar's
+manual, "Basic Tar Format".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tarfile
+from typing import TYPE_CHECKING, Protocol
+
+from xenimage.exceptions import FormatError, LimitError, UnsupportedError
+from xenimage.model.report import Member
+from xenimage.units import KIB, round_up
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from xenimage.limits import Limits
+
+BLOCK = tarfile.BLOCKSIZE
+_ENDING = bytes(BLOCK)
+_EXTENDED_MAX = 64 * KIB
+"""bytes of one long name or pax header"""
+_SPARSE_CONTINUES = 482
+"""offset of GNU's flag that more blocks of a sparse map follow; in those blocks it is at 504"""
+_SPARSE_GOES_ON = 504
+_KINDS = {
+    tarfile.REGTYPE: "file",
+    tarfile.AREGTYPE: "file",
+    tarfile.CONTTYPE: "file",
+    tarfile.LNKTYPE: "hard link",
+    tarfile.SYMTYPE: "symbolic link",
+    tarfile.CHRTYPE: "character device",
+    tarfile.BLKTYPE: "block device",
+    tarfile.DIRTYPE: "directory",
+    tarfile.FIFOTYPE: "fifo",
+    tarfile.GNUTYPE_SPARSE: "sparse file",
+}
+_PAX_FOLLOWED = ("path", "size", "mtime", "uid", "gid")
+
+
+class Stream(Protocol):
+    """What the tar is read from, forward."""
+
+    def read_some(self, offset: int, length: int) -> bytes:
+        """Return *length* bytes from *offset* on, or fewer where the content ends."""
+
+
+@dataclasses.dataclass(kw_only=True)
+class Archive:
+    """How the tar ends; complete once the members were iterated."""
+
+    end: int = 0
+    """first byte behind the members and the blocks of zeros"""
+    ended: bool = False
+    """whether both blocks of zeros are there"""
+
+
+@dataclasses.dataclass(kw_only=True)
+class _Pending:
+    """What extended headers say of the member that follows them."""
+
+    pax: dict[str, str] = dataclasses.field(default_factory=dict)
+    everywhere: dict[str, str] = dataclasses.field(default_factory=dict)
+    name: str | None = None
+    kind: str = ""
+
+
+def members(stream: Stream, limits: Limits, archive: Archive) -> Iterator[Member]:
+    """Yield the members in their order; each must be dealt with before the next is asked for.
+
+    :param archive: told how the tar ended.
+    :raises FormatError: a header is damaged, or a member has data where its kind has none.
+    :raises UnsupportedError: a header of a kind that is not read here.
+    :raises LimitError: too many members, or a number that passes its limit.
+    """
+    offset = count = 0
+    pending = _Pending()
+    while True:
+        block = stream.read_some(offset, BLOCK)
+        if not block or block == _ENDING:
+            archive.ended = block == _ENDING == stream.read_some(offset + BLOCK, BLOCK)
+            archive.end = offset + (2 * BLOCK if archive.ended else len(block))
+            return
+        count += 1
+        limits.require("members", count, "the number of tar headers")
+        info = _parse(block, offset)
+        offset += BLOCK
+        if info.type in _EXTENDED:
+            body = _extended(stream, offset, info)
+            _EXTENDED[info.type](pending, body)
+            offset += round_up(info.size, BLOCK)
+            continue
+        offset = _behind_sparse_map(stream, block, info, offset)
+        member = _member(info, pending, offset, _style(block), limits)
+        yield member
+        offset += round_up(member.size, BLOCK)
+        pending = _Pending(everywhere=pending.everywhere, kind="pax" if pending.everywhere else "")
+
+
+def _parse(block: bytes, offset: int) -> tarfile.TarInfo:
+    try:
+        info = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+    except (tarfile.HeaderError, ValueError) as error:
+        raise FormatError(
+            f"the tar header at {offset:#x} of the content is damaged ({error})", expected="a header with its checksum"
+        ) from error
+    numbers = {"size": info.size, "mode": info.mode, "uid": info.uid, "gid": info.gid, "mtime": info.mtime}
+    for name, number in numbers.items():
+        if not 0 <= number < 1 << 63:
+            raise FormatError(f"the tar header at {offset:#x} of the content has the {name} {number}")
+    return info
+
+
+def _style(block: bytes) -> str:
+    magic = block[257:265]
+    return "gnu" if magic == tarfile.GNU_MAGIC else "ustar" if magic[:5] == b"ustar" else "v7"
+
+
+def _extended(stream: Stream, offset: int, info: tarfile.TarInfo) -> bytes:
+    if info.size > _EXTENDED_MAX:
+        raise LimitError(f"the extended tar header at {offset:#x} has {info.size} bytes", expected="at most 65536")
+    body = stream.read_some(offset, info.size)
+    if len(body) < info.size:
+        raise FormatError(f"the tar ends inside the extended header at {offset:#x}", expected=f"{info.size} bytes")
+    return body
+
+
+def _long_name(pending: _Pending, body: bytes) -> None:
+    pending.name = body.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
+    pending.kind = pending.kind or "gnu"
+
+
+def _long_link(pending: _Pending, _body: bytes) -> None:
+    """A link's target is never followed: that there is a link says enough."""
+    pending.kind = pending.kind or "gnu"
+
+
+def _local(pending: _Pending, body: bytes) -> None:
+    pending.pax = _records(body)
+    pending.kind = "pax"
+
+
+def _global(pending: _Pending, body: bytes) -> None:
+    records = _records(body)
+    for name in records:
+        if name in ("path", "size") or name.startswith("GNU.sparse"):
+            raise UnsupportedError(f"a global pax header sets {name!r}", expected="one that says nothing of members")
+    pending.everywhere |= records
+    pending.kind = "pax"
+
+
+_EXTENDED = {
+    tarfile.GNUTYPE_LONGNAME: _long_name,
+    tarfile.GNUTYPE_LONGLINK: _long_link,
+    tarfile.XHDTYPE: _local,
+    tarfile.SOLARIS_XHDTYPE: _local,
+    tarfile.XGLTYPE: _global,
+}
+
+
+def _records(body: bytes) -> dict[str, str]:
+    """Take pax records apart: ``length key=value`` and a newline each."""
+    records = {}
+    at = 0
+    while at < len(body):
+        digits, found, _ = body[at : at + 8].partition(b" ")
+        length = int(digits) if found and digits.isdigit() else 0
+        record = body[at + len(digits) + 1 : at + length]
+        key, found, value = record.partition(b"=")
+        if at + length > len(body) or not found or not value.endswith(b"\n"):
+            raise FormatError(f"a pax header has a damaged record at its byte {at}", expected="'length key=value'")
+        records[key.decode("utf-8", "replace")] = value[:-1].decode("utf-8", "replace")
+        at += length
+    return records
+
+
+def _behind_sparse_map(stream: Stream, block: bytes, info: tarfile.TarInfo, offset: int) -> int:
+    """Step over the blocks in which GNU tar continues the map of a sparse member."""
+    goes_on = info.type == tarfile.GNUTYPE_SPARSE and block[_SPARSE_CONTINUES]
+    start = offset
+    while goes_on:
+        if offset - start > _EXTENDED_MAX:
+            raise LimitError(f"the sparse map at {start:#x} is longer than 64 KiB")
+        more = stream.read_some(offset, BLOCK)
+        if len(more) < BLOCK:
+            raise FormatError(f"the tar ends inside the sparse map at {start:#x}")
+        goes_on = more[_SPARSE_GOES_ON]
+        offset += BLOCK
+    return offset
+
+
+def _member(info: tarfile.TarInfo, pending: _Pending, offset: int, style: str, limits: Limits) -> Member:
+    kind = _KINDS.get(info.type)
+    if kind is None:
+        raise UnsupportedError(f"the tar member {info.name!r} is of the kind {info.type!r}", expected="files")
+    records = pending.everywhere | pending.pax
+    values = {key: records[key] for key in _PAX_FOLLOWED if key in records}
+    if any(key.startswith("GNU.sparse") for key in records):
+        kind = "sparse file"
+        values["path"] = records.get("GNU.sparse.name", values.get("path", info.name))
+    size = _number(values, "size", info.size)
+    if kind not in ("file", "sparse file") and size:
+        raise FormatError(
+            f"the tar member {info.name!r}, a {kind}, has {size} bytes",
+            expected="none: one reader skips them, another takes them for members",
+        )
+    limits.require("bundle_size", size, f"the size of the tar member {info.name!r}")
+    return Member(
+        name=values.get("path") or pending.name or info.name,
+        kind=kind,
+        size=size,
+        mode=info.mode,
+        owner=f"{_number(values, 'uid', info.uid)}:{_number(values, 'gid', info.gid)}",
+        mtime=_number(values, "mtime", int(info.mtime)),
+        header=pending.kind or style,
+        offset=offset,
+    )
+
+
+def _number(values: dict[str, str], key: str, default: int) -> int:
+    """A number from a pax record, its fraction dropped. Times before 1970 are kept."""
+    if key not in values:
+        return default
+    text = values[key].partition(".")[0]
+    digits = text.removeprefix("-") if key == "mtime" else text
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 18:
+        raise FormatError(f"a pax header has the {key} {values[key]!r}", expected="a number")
+    return int(text)
