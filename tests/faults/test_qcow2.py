@@ -320,3 +320,17 @@ class FuzzTest(FaultTestCase):
                 self.use(data[:length])
             except XenimageError as error:
                 self.assertTrue(error.found)
+
+
+class SharedTableTest(TestCase):
+    """One L2 table for many parts of a disk."""
+
+    def test_an_l2_table_stands_for_one_part_of_the_disk_only(self):
+        image = Image(state=State(size=1 << 30, forms=("plain",)))
+        data = bytearray(image.build())
+        entry = data[image.at["l1"] : image.at["l1"] + 8]
+        data[image.at["l1"] + 8 : image.at["l1"] + 16] = entry
+        path = self.scratch / "shared.qcow2"
+        path.write_bytes(data)
+        with self.assertRaisesRegex(FormatError, "several entries point to one L2 table"):
+            open_qcow2(open_file(path), STRICT)

@@ -57,7 +57,7 @@ def make(plan: Plan, disk: Disk, limits: Limits, progress: Progress) -> BundleRe
 
 
 def _to_pipe(plan: Plan, disk: Disk, progress: Progress) -> tuple[Outcome, Receipt]:
-    sink = PipeSink(sys.stdout.fileno(), "standard output")
+    sink = PipeSink(sys.stdout.fileno(), "standard output", plan.options.digests)
     outcome = run(plan, disk, sink, progress)
     return outcome, Receipt(path=PIPE, size=sink.size, **sink.digests())
 
@@ -69,7 +69,7 @@ def _to_file(plan: Plan, disk: Disk, limits: Limits, progress: Progress) -> tupl
         with ThreadPoolExecutor(1, "flush") as pool:
             flushed = pool.submit(sink.flush)
             progress.start("checksums", sink.size)
-            digests = digest_file(sink.read_into, sink.size, plan.jobs, progress.advance)
+            digests = digest_file(plan.options.digests, sink.read_into, sink.size, plan.jobs, progress.advance)
             progress.stop()
             flushed.result()
         if plan.options.verify:

@@ -26,6 +26,8 @@ class Overlay:
             child.facts,
             stored_size=child.facts.stored_size + parent.facts.stored_size,
             granularity=min(child.facts.granularity, parent.facts.granularity),
+            sequential=child.facts.sequential or parent.facts.sequential,
+            parent=None,
             compressed=child.facts.compressed or parent.facts.compressed,
             findings=child.facts.findings + parent.facts.findings,
         )

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from xenimage.model.profile import Profile
 
 
+DIGESTS = ("md5", "sha256", "sha512")
+"""what Glance stores (md5 as checksum, sha512 as os_hash_value) and what people publish"""
+
+
 class Compression(enum.Enum):
     """How the bundle is deflated, from the fastest to the smallest."""
 
@@ -64,6 +68,8 @@ class BundleOptions:
     random_uuid: bool = False
     timestamp: int | None = None
     """Unix seconds for the VHD and the tar (SOURCE_DATE_EPOCH); by default 2000-01-01, so that bytes repeat"""
+    digests: tuple[str, ...] = DIGESTS
+    """which digests of the bundle are taken; each costs a pass over it"""
     force: bool = False
     """whether an existing output is replaced"""
     verify: bool = False

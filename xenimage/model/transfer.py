@@ -40,6 +40,7 @@ class Receipt:
     """where it is; ``-`` for standard output"""
     size: int
     """bytes"""
-    md5: str
-    sha256: str
-    sha512: str
+    md5: str = ""
+    sha256: str = ""
+    sha512: str = ""
+    """hexadecimal digests; empty where they were not asked for"""

@@ -18,11 +18,11 @@ class PipeSink:
 
     seekable = False
 
-    def __init__(self, descriptor: int, name: str) -> None:
+    def __init__(self, descriptor: int, name: str, digests: Sequence[str]) -> None:
         self.name = name
         self.size = 0
         self._descriptor = descriptor
-        self._digests = Digests()
+        self._digests = Digests(digests)
 
     def write(self, parts: Sequence[bytes | bytearray | memoryview]) -> None:
         """Send *parts*.

@@ -11,18 +11,16 @@ import xxhash
 from xenimage.units import MIB
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-NAMES = ("md5", "sha256", "sha512")
-"""what Glance stores (md5 as checksum, sha512 as os_hash_value) and what people publish"""
 _CHUNK = MIB
 
 
 class Digests:
-    """All digests of a stream that passes by."""
+    """Digests of a stream that passes by."""
 
-    def __init__(self) -> None:
-        self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in NAMES}
+    def __init__(self, names: Sequence[str]) -> None:
+        self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in names}
 
     def update(self, data: bytes | memoryview) -> None:
         """Take the next bytes."""
@@ -35,12 +33,16 @@ class Digests:
 
 
 def digest_file(
-    read_into: Callable[[int, memoryview], int], size: int, jobs: int, advance: Callable[[int], None]
+    names: Sequence[str],
+    read_into: Callable[[int, memoryview], int],
+    size: int,
+    jobs: int,
+    advance: Callable[[int], None],
 ) -> dict[str, str]:
-    """All digests of a file, one thread for each: the slowest of them sets the time.
+    """Digests of a file by name, one thread for each: the slowest of them sets the time.
 
     :param read_into: fills a buffer from an offset on and tells how many bytes came.
-    :param advance: told the bytes that the slowest digest has behind it.
+    :param advance: told the bytes that the first digest has behind it.
     """
 
     def run(name: str) -> str:
@@ -50,12 +52,12 @@ def digest_file(
         while offset < size and (count := read_into(offset, buffer)):
             digest.update(buffer[:count])
             offset += count
-            if name == NAMES[0]:
+            if name == names[0]:
                 advance(count)
         return digest.hexdigest()
 
-    with ThreadPoolExecutor(min(jobs, len(NAMES)), "digest") as pool:
-        return dict(zip(NAMES, pool.map(run, NAMES), strict=True))
+    with ThreadPoolExecutor(max(1, min(jobs, len(names))), "digest") as pool:
+        return dict(zip(names, pool.map(run, names), strict=True))
 
 
 def fingerprint(data: bytes | bytearray | memoryview) -> bytes:

@@ -126,7 +126,16 @@ def read_l1(
         require_table(source, header, offset, entries * layout.ENTRY)
     except FormatError as error:
         raise error.within("L1 table") from None
-    return read_entries(source, offset, needed)
+    return _distinct(read_entries(source, offset, needed))
+
+
+def _distinct(l1: array.array[int]) -> array.array[int]:
+    """Refuse an L2 table that stands in for several parts of the disk: no sound image has one, and a small file could
+    make the walk over a huge disk endless."""
+    used = [entry for entry in l1 if entry]
+    if len(set(used)) != len(used):
+        raise FormatError("several entries point to one L2 table", expected="a table for each entry", where="L1 table")
+    return l1
 
 
 class Tables:

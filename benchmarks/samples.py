@@ -1,0 +1,65 @@
+"""The disks that are measured: an ext4 file system of this machine's own files, in every source format."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+import subprocess
+
+GIB = 1 << 30
+_TREES = ("/usr/lib", "/usr/share", "/usr/bin", "/usr/include", "/usr/local")
+
+
+def stage_files(directory: pathlib.Path, wanted: int) -> int:
+    """Bring real files together until they have *wanted* bytes; how many they have.
+
+    Files are taken evenly over all trees, so that programs, libraries, texts and archives are mixed as on a real system.
+    """
+    files = [path for tree in _TREES for path in sorted(pathlib.Path(tree).rglob("*")) if _is_plain(path)]
+    total = sum(path.stat().st_size for path in files)
+    step = min(1.0, wanted / max(total, 1))
+    have, due = 0, 0.0
+    for path in files:
+        size = path.stat().st_size
+        due += size * step
+        if have + size > due + GIB // 64 or have + size > wanted:
+            continue
+        target = directory / str(path).lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+        have += size
+    return have
+
+
+def _is_plain(path: pathlib.Path) -> bool:
+    return path.is_file() and not path.is_symlink() and os.access(path, os.R_OK)
+
+
+def make(directory: pathlib.Path, wanted: int) -> dict[str, pathlib.Path]:
+    """Make all sources in *directory* unless they are there already; name to path."""
+    paths = {
+        name: directory / name
+        for name in ("disk.raw", "plain.qcow2", "compressed.qcow2", "stream.vmdk", "large.qcow2")
+    }
+    if all(path.exists() for path in paths.values()):
+        return paths
+    stage = directory / "stage"
+    stage.mkdir()
+    have = stage_files(stage, wanted)
+    raw = paths["disk.raw"]
+    with raw.open("wb") as file:
+        file.truncate(have + have // 6 + GIB // 16)
+    _run("mkfs.ext4", "-q", "-F", "-m", "0", "-d", str(stage), str(raw))
+    shutil.rmtree(stage)
+    os.truncate(raw, 10 * GIB)
+    _run("qemu-img", "convert", "-O", "qcow2", str(raw), str(paths["plain.qcow2"]))
+    _run("qemu-img", "convert", "-c", "-O", "qcow2", str(raw), str(paths["compressed.qcow2"]))
+    _run("qemu-img", "convert", "-O", "vmdk", "-o", "subformat=streamOptimized", str(raw), str(paths["stream.vmdk"]))
+    shutil.copyfile(paths["plain.qcow2"], paths["large.qcow2"])
+    _run("qemu-img", "resize", "-q", str(paths["large.qcow2"]), "2039G")
+    return paths
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
