@@ -90,7 +90,8 @@ class _Linear:
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         there = max(0, min(len(buffer), self._size - offset))
-        self._source.read_into(offset, buffer[:there])
+        if there:
+            self._source.read_into(offset, buffer[:there])
         clear(buffer[there:])
 
     def ranges(self, offset: int, length: int) -> Iterator[tuple[int, int, Kind]]:
