@@ -35,6 +35,8 @@ def check_target(path: str, *, force: bool) -> str:
         mode = os.stat(target).st_mode
     except FileNotFoundError:
         return target
+    except OSError as error:
+        raise UsageError(f"cannot be a file: {(error.strerror or str(error)).lower()}", where=path) from error
     if not stat.S_ISREG(mode):
         raise UsageError("is no regular file", expected="a file, or - for a pipe", where=path)
     if not force:
@@ -61,7 +63,7 @@ class FileSink:
         self._force = force
         self._target = check_target(path, force=force)
         directory, base = os.path.split(self._target)
-        stem = f".{base[:200]}."
+        stem = f".{os.fsdecode(os.fsencode(base)[:200])}."  # names are counted in bytes
         _remove_orphans(directory, stem)
         self._temporary = os.path.join(directory, f"{stem}{secrets.token_hex(6)}{_SUFFIX}")
         self._position = 0
