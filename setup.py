@@ -1,4 +1,4 @@
-"""The build. pbr takes the version from git's tags; this file says what it is where there is no git to ask."""
+"""The build. pbr takes the version from git's tags; this file says what it is where there is no tag to find."""
 
 from __future__ import annotations
 
@@ -10,19 +10,27 @@ import subprocess
 import setuptools
 
 HERE = pathlib.Path(__file__).resolve().parent
-UNRELEASED = "0.1.0.dev0"
+FIRST = "0.1.0"
 _DESCRIBED = re.compile(r"(?P<tag>\d+(?:\.\d+)*)(?:-(?P<distance>\d+)-g[0-9a-f]+)?")
 
 
-def _git_answers() -> bool:
-    """Tell whether *this* directory is a checkout that git can read: a repository further up says nothing of us."""
+def _ask_git(*question: str) -> str:
+    """Return git's answer about *this* directory, empty if it has none: a repository further up says nothing of us."""
     if not (HERE / ".git").exists():
-        return False
+        return ""
     try:
-        asked = subprocess.run(["git", "rev-parse", "HEAD"], cwd=HERE, capture_output=True, check=False)
+        asked = subprocess.run(["git", *question], cwd=HERE, capture_output=True, check=False, text=True)
     except OSError:
-        return False
-    return asked.returncode == 0
+        return ""
+    return asked.stdout.strip() if asked.returncode == 0 else ""
+
+
+def _version() -> str:
+    """Return the version where pbr would fail, or call it 0.0.0 as in a clone of depth 1; empty where pbr knows."""
+    if (HERE / "PKG-INFO").exists() or _ask_git("describe", "--tags", "--match", "[0-9]*"):
+        return ""
+    commits = _ask_git("rev-list", "--count", "HEAD")
+    return f"{FIRST}.dev{commits}" if commits else _archived_version()
 
 
 def _archived_version() -> str:
@@ -30,9 +38,9 @@ def _archived_version() -> str:
     try:
         described = _DESCRIBED.fullmatch((HERE / ".git_archival.txt").read_text(encoding="ascii").strip())
     except OSError:
-        return UNRELEASED
+        return f"{FIRST}.dev0"
     if described is None:
-        return UNRELEASED
+        return f"{FIRST}.dev0"
     if described["distance"] is None:
         return described["tag"]
     release = [int(number) for number in described["tag"].split(".")]
@@ -40,7 +48,7 @@ def _archived_version() -> str:
     return f"{'.'.join(map(str, release))}.dev{described['distance']}"
 
 
-if "PBR_VERSION" not in os.environ and not (HERE / "PKG-INFO").exists() and not _git_answers():
-    os.environ["PBR_VERSION"] = _archived_version()
+if "PBR_VERSION" not in os.environ and (version := _version()):
+    os.environ["PBR_VERSION"] = version
 
 setuptools.setup(pbr=True)

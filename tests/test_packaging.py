@@ -100,8 +100,18 @@ class BuildTestCase(TestCase):
 
     def test_from_git_before_the_first_tag(self) -> None:
         self._git("init", "--quiet")
-        self._commit("All of it\n\nSem-Ver: feature")
-        self._assert_whole(self._build(self.tree), "0.1.0.dev1")
+        self._commit("All of it")
+        self._commit("More")
+        self._assert_whole(self._build(self.tree), "0.1.0.dev2")
+
+    def test_from_a_shallow_clone(self) -> None:
+        self._git("init", "--quiet")
+        self._commit("All of it")
+        self._git("tag", "1.2.3")
+        self._commit("More")
+        clone = self.scratch / "clone"
+        self.run_tool("git", "clone", "--quiet", "--depth=1", self.tree.as_uri(), clone)
+        self._assert_whole(self._build(clone), "0.1.0.dev1")
 
     def test_from_git_at_a_tag(self) -> None:
         self._git("init", "--quiet")
