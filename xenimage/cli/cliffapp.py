@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import cliff.app
 import cliff.command
 import cliff.commandmanager
+from cliff.complete import CompleteCommand
 
 from xenimage.cli import catalogue
 from xenimage.cli.command import Command
@@ -54,6 +55,11 @@ class CliffApp(cliff.app.App):
             command_manager=Manager(NAMESPACE),
         )
         self.options, _ = self.parser.parse_known_args([])
+
+    def complete(self, arguments: list[str]) -> int:
+        """Print the completion for a shell. Not through cliff's ``run_subcommand``, which swallows errors."""
+        command = CompleteCommand(self, self.options)
+        return command.run(command.get_parser(f"{PROGRAM} complete").parse_args(arguments))
 
     def build_option_parser(
         self, description: str | None, version: str | None, argparse_kwargs: dict[str, Any] | None = None

@@ -156,7 +156,7 @@ def render_bar(meter: Meter, width: int, full: str, empty: str) -> str:
     ):
         if len(meter.stage) + len(tail) + len(part) + 13 <= width:
             tail += part
-    cells = min(30, width - len(meter.stage) - len(tail) - 1)
+    cells = min(20, width - len(meter.stage) - len(tail) - 1)
     if cells < 5:
         return (meter.stage + tail)[:width]
     filled = int(meter.fraction * cells)

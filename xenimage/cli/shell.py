@@ -98,18 +98,21 @@ class Shell:
 
         app = CliffApp(self.context)
         if words[0] == "complete":
-            return app.run_subcommand(words)
+            return app.complete(words[1:])
         try:
             factory, name, arguments = app.command_manager.find_command(words)
         except ValueError:
             wanted = " ".join(word for word in words[:2] if not word.startswith("-"))
-            raise UsageError(f"{wanted!r} is no command", tip=_guess(app.get_fuzzy_matches(words[0]))) from None
+            matches = app.get_fuzzy_matches(words[0])
+            raise UsageError(f"{wanted!r} is no command", tip=_guess(words[0], matches)) from None
         # cliff speaks of its own class; the table holds ours.
         return self._run_command(cast("type[Command]", factory), name, arguments)
 
 
-def _guess(matches: list[str]) -> str:
-    known = [match for match in matches if match in catalogue.COMMANDS]
+def _guess(word: str, matches: list[str]) -> str:
+    """Return the tip for a misspelt command: those that begin with it, or else what cliff finds similar."""
+    begun = [name for name in catalogue.COMMANDS if name.startswith(word)]
+    known = begun or [match for match in matches if match in catalogue.COMMANDS]
     return f"Did you mean: {', '.join(known)}?" if known else "See: xenimage --help"
 
 

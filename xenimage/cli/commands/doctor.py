@@ -60,7 +60,7 @@ def _lines(rows: Sequence[dict[str, Any]], style: Style) -> Iterator[str]:
         first, *more = wrap(row["found"], style, " " * column, f"  {row['what']}".ljust(column - 5))
         yield f"{mark}{first}"
         yield from more
-        if row["act"]:
+        if row["act"] and not row["good"]:
             yield from wrap(row["act"], style, " " * column, " " * (column - 5) + "act: ")
     bad = sum(not row["good"] for row in rows)
     yield ""

@@ -9,7 +9,7 @@ from xenimage.cli.command import Outcome, OutputCommand
 from xenimage.cli.text import table
 from xenimage.cli.views import profile as views
 from xenimage.exceptions import UsageError
-from xenimage.units import format_size
+from xenimage.units import GIB
 
 if TYPE_CHECKING:
     import argparse
@@ -26,7 +26,7 @@ class ListProfiles(OutputCommand):
     def execute(self, args: argparse.Namespace) -> Outcome:  # noqa: ARG002 the contract of all commands
         """List them."""
         rows = [views.row(profile) for profile in api.profiles().values()]
-        texts = [(row["name"], row["disks_max"], format_size(row["virtual_size_max"]), row["title"]) for row in rows]
+        texts = [(row["name"], row["disks_max"], f"{row['virtual_size_max'] // GIB} GiB", row["title"]) for row in rows]
         return Outcome(
             data=rows,
             text=lambda style: table(("profile", "disks", "largest", "target"), texts, style, right=(1, 2)),

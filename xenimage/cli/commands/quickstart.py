@@ -87,10 +87,11 @@ class _Tour:
         if check.verdict is Verdict.NOT_READY:
             raise NotReadyError("the sample's bundle failed its check", findings=check.findings, where=self._bundle)
         self._turn_back()
-        print(f"\n{self._style.paint('That was all of it. With a disk of your own:', 'bold')}")
-        print("  xenimage bundle create YOUR.qcow2 --output YOUR.tgz\n")
+        print()
         for line in upload_section(report.plan, self._style):
             print(line)
+        print(self._style.paint("With a disk of your own", "bold"))
+        print("  xenimage bundle create YOUR.qcow2 --output YOUR.tgz")
         return 0
 
     def _create(self) -> BundleReport:

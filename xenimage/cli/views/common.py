@@ -59,10 +59,9 @@ def disk_section(title: str, path: str, facts: DiskFacts, style: Style) -> Itera
     kind = f"{facts.format} {facts.variant}".strip()
     pairs: list[tuple[str, object]] = [
         ("file", path),
-        ("format", f"{kind}, compressed" if facts.compressed else kind),
+        ("format", kind),
         ("virtual size", size_text(facts.virtual_size)),
         ("stored", size_text(facts.stored_size)),
-        ("granularity", size_text(facts.granularity)),
     ]
     if parent is not None:
         described = ", ".join(part for part in (parent.format, parent.identity) if part)

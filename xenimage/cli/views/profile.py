@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from xenimage.cli.text import section, size_text, wrap
+from xenimage.cli.text import section, wrap
 from xenimage.model.profile import Rule
+from xenimage.units import GIB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +71,7 @@ def lines(profile: Profile, style: Style) -> Iterator[str]:
             ("formats", f"disk_format={profile.disk_format}, container_format={profile.container_format}"),
             ("disks", "one" if profile.members_max == 1 else f"up to {profile.members_max}"),
             ("beside them", "nothing, directories included" if profile.only_regular else ""),
-            ("virtual size", f"up to {size_text(profile.virtual_size_max)}. {profile.virtual_size_reason}"),
+            ("virtual size", f"up to {profile.virtual_size_max // GIB} GiB. {profile.virtual_size_reason}"),
             ("guests", " and ".join(profile.os_types)),
             ("the VHD alone", profile.payload),
         ],

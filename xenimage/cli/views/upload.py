@@ -6,6 +6,8 @@ import pathlib
 import shlex
 from typing import TYPE_CHECKING
 
+from xenimage.cli.text import wrap
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -44,9 +46,11 @@ def command_lines(plan: Plan) -> list[str]:
 
 def upload_section(plan: Plan, style: Style) -> Iterator[str]:
     """Yield how the result reaches its target."""
-    yield style.paint("Next", "bold")
     if plan.profile.payload:
-        yield f"  {plan.profile.payload}"
+        yield style.paint("Next", "bold")
+        yield from wrap(plan.profile.payload, style, "  ")
+    else:
+        yield style.paint("Upload it with one of", "bold")
     for words in commands(plan):
         yield from _folded(words)
     yield ""

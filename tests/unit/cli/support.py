@@ -1,0 +1,230 @@
+"""The command line run in this process, and results for it to show."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import os
+import sys
+from typing import TYPE_CHECKING
+from unittest import mock
+
+from tests.base import TestCase
+from xenimage import conf
+from xenimage.cli.app import main
+from xenimage.model.disk import DiskFacts, ParentReference
+from xenimage.model.extent import Extent, Kind
+from xenimage.model.finding import Finding, Severity
+from xenimage.model.plan import BundleOptions, Plan, SourceOptions
+from xenimage.model.report import (
+    BundleFacts,
+    BundleReport,
+    CheckReport,
+    Comparison,
+    ConvertReport,
+    Diagnosis,
+    Member,
+    Verdict,
+    VhdFacts,
+)
+from xenimage.model.transfer import Receipt
+from xenimage.profiles.properties import decide
+from xenimage.profiles.registry import BUILTIN
+from xenimage.units import GIB, MIB
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+UUID = "12345678-1234-5678-9abc-def012345678"
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What one command line did."""
+
+    code: int
+    out: str
+    err: str
+
+
+class CliTestCase(TestCase):
+    """Runs command lines without terminal, configuration and the caller's environment."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
+        for patcher in (
+            mock.patch.dict(os.environ, kept, clear=True),
+            mock.patch.object(conf, "DEFAULT_FILE", str(self.scratch / "no.conf")),
+        ):
+            patcher.start()
+            self.addCleanup(patcher.stop)
+
+    def run_cli(self, *words: str, encoding: str = "utf-8", environ: Mapping[str, str] | None = None) -> Run:
+        out, err = (io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True) for _ in range(2))
+        with (
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            mock.patch.dict(os.environ, environ or {}),
+        ):
+            code = main(list(words))
+        out.flush()
+        err.flush()
+        assert sys.stdout is not out
+        return Run(code, *(stream.buffer.getvalue().decode(encoding) for stream in (out, err)))
+
+    def patch_api(self, **results: object) -> dict[str, mock.Mock]:
+        """Let functions of the library return, or raise, what is given."""
+        mocks = {}
+        for name, result in results.items():
+            failure = isinstance(result, BaseException)
+            patcher = mock.patch(
+                f"xenimage.api.{name}", **({"side_effect": result} if failure else {"return_value": result})
+            )
+            mocks[name] = patcher.start()
+            self.addCleanup(patcher.stop)
+        return mocks
+
+
+def finding(severity: Severity = Severity.ERROR, **changes: object) -> Finding:
+    values: dict[str, object] = {
+        "code": "vhd.footer.checksum",
+        "severity": severity,
+        "what": "The checksum of the trailing footer is wrong.",
+        "why": "XenServer repairs it silently; Cinder reads another size.",
+        "act": "Make the bundle anew.",
+        "where": "0.vhd",
+        "offset": 0x1E00,
+    }
+    return Finding(**(values | changes))  # type: ignore[arg-type]
+
+
+def disk_facts(**changes: object) -> DiskFacts:
+    values: dict[str, object] = {
+        "format": "qcow2",
+        "variant": "v3",
+        "virtual_size": 10 * GIB,
+        "granularity": 65536,
+        "stored_size": 700 * MIB,
+        "compressed": True,
+        "details": (("snapshots", "1"),),
+    }
+    return DiskFacts(**(values | changes))  # type: ignore[arg-type]
+
+
+def child_facts() -> DiskFacts:
+    parent = ParentReference(name="base.qcow2", format="qcow2")
+    return disk_facts(parent=parent, compressed=False, details=(), findings=(finding(Severity.WARNING),))
+
+
+def plan(**options: object) -> Plan:
+    values: dict[str, object] = {"source": SourceOptions(path="debian.qcow2"), "output": "debian.tgz"}
+    wishes = BundleOptions(**(values | options))  # type: ignore[arg-type]
+    profile = BUILTIN[wishes.profile]
+    properties, findings = decide(profile, wishes)
+    return Plan(
+        options=wishes,
+        profile=profile,
+        source=disk_facts(),
+        virtual_size=10 * GIB,
+        min_disk=10,
+        blocks=((0, 600),),
+        data_size=1200 * MIB,
+        output_size_max=1201 * MIB,
+        jobs=2,
+        timestamp=946684800,
+        properties=properties,
+        findings=findings,
+    )
+
+
+def bundle_report(**options: object) -> BundleReport:
+    made = plan(**options)
+    return BundleReport(
+        plan=made,
+        receipt=Receipt(path=made.options.output, size=400 * MIB, md5="a" * 32, sha256="b" * 64, sha512="c" * 128),
+        uuid=UUID,
+        vhd_size=1001 * MIB,
+        data_size=1000 * MIB,
+        zero_size=200 * MIB,
+        seconds=4.0,
+        compressor="isal 1.8, level 1",
+        verified=False,
+    )
+
+
+def vhd_facts(**changes: object) -> VhdFacts:
+    values: dict[str, object] = {
+        "variant": "dynamic",
+        "creator": "tap 1.3",
+        "uuid": UUID,
+        "virtual_size": 10 * GIB,
+        "original_size": 10 * GIB,
+        "geometry": "20805/16/63",
+        "timestamp": "2000-01-01T00:00:00Z",
+        "hidden": 0,
+        "saved": 0,
+        "features": 2,
+        "block_size": 2 * MIB,
+        "blocks": 5120,
+        "allocated": 500,
+        "batmap": "1.2, 0 full",
+        "parent_uuid": "",
+        "parent_name": "",
+        "file_size": 1001 * MIB,
+    }
+    return VhdFacts(**(values | changes))  # type: ignore[arg-type]
+
+
+def bundle_facts() -> BundleFacts:
+    member = Member(
+        name="0.vhd", kind="file", size=1001 * MIB, mode=0o644, owner="0:0", mtime=946684800, vhd=vhd_facts()
+    )
+    note = Member(name="read.me", kind="file", size=5, mode=0o600, owner="1000:1000", mtime=1 << 60)
+    return BundleFacts(
+        path="debian.tgz",
+        size=400 * MIB,
+        inflated_size=1001 * MIB + 10240,
+        members=(member, note),
+        chain=("0.vhd",),
+        virtual_size=10 * GIB,
+        min_disk=10,
+    )
+
+
+def check_report(verdict: Verdict = Verdict.SOUND, *findings: Finding) -> CheckReport:
+    return CheckReport(
+        path="debian.tgz", profile="nova-xenapi", verdict=verdict, findings=findings, facts=bundle_facts()
+    )
+
+
+def convert_report() -> ConvertReport:
+    return ConvertReport(
+        path="debian.vhd",
+        format="vhd",
+        virtual_size=10 * GIB,
+        data_size=1000 * MIB,
+        output_size=1001 * MIB,
+        seconds=2.5,
+    )
+
+
+def extents() -> tuple[Extent, ...]:
+    return (
+        Extent(0, 16 * MIB, Kind.DATA),
+        Extent(16 * MIB, 16 * MIB, Kind.ZERO),
+        Extent(32 * MIB, 31 * MIB, Kind.ABSENT),
+        Extent(63 * MIB, 1 * MIB, Kind.DATA),
+    )
+
+
+def different() -> Comparison:
+    return Comparison(equal=False, first_difference=0x1234, sizes=(64 * MIB, 66 * MIB), compared=3 * MIB)
+
+
+def diagnoses() -> tuple[Diagnosis, ...]:
+    return (
+        Diagnosis(what="python", good=True, found="3.11"),
+        Diagnosis(what="isal", good=False, found="not installed", act="pip install isal"),
+    )
