@@ -107,17 +107,17 @@ class _Walk:
 
     def _skip_zeros(self) -> None:
         """Pass over zeros: an end-of-stream marker, but Xen Orchestra also pads with them before its tables."""
+        start = self._position
         while self._position < self._source.size:
             # A hole can be as long as its maker likes: the source knows where it ends.
-            begin, _ = next(iter(self._source.data(self._position, self._source.size - self._position)), (None, 0))
-            if begin is None:
-                self._position = self._source.size
-                break
+            begin, _ = next(self._source.data(self._position, self._source.size - self._position), (self._source.size, 0))
             self._position = max(self._position, begin - begin % SECTOR)
             raw = self._source.read(self._position, min(_ZERO_STEP, self._source.size - self._position))
             zeros = len(raw) - len(raw.lstrip(b"\0"))
+            self._position += zeros - zeros % SECTOR if zeros < len(raw) else len(raw)
             if zeros < len(raw):
-                self._position += zeros - zeros % SECTOR
-                return
-            self._position += len(raw)
-        self._ended = True
+                break
+        else:
+            self._ended = True
+        if self._position == start:
+            raise FormatError("an end-of-stream marker with bytes behind it", expected="zeros up to the next sector")
