@@ -1,6 +1,5 @@
 # shellcheck shell=bash
-# For the scripts beside it: what a fresh Debian or Ubuntu needs before Python code can be installed. The caller sets
-# $venv, the directory of the virtual environment.
+# For the scripts beside it: what a fresh Debian or Ubuntu needs before Python code can be installed.
 
 say() { printf '==> %s\n' "$*"; }
 
@@ -31,6 +30,7 @@ find_python() {
     return 1
 }
 
+# Make a virtual environment in directory $1.
 make_venv() {
     local python
     python=$(find_python) || { install_packages python3 python3-venv; python=$(find_python); } ||
@@ -38,6 +38,6 @@ make_venv() {
     if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
         install_packages "$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
     fi
-    say "Python environment in $venv, from $("$python" --version)"
-    "$python" -m venv "$venv"
+    say "Python environment in $1, from $("$python" --version)"
+    "$python" -m venv "$1"
 }

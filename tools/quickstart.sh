@@ -11,7 +11,7 @@ venv=$PWD/.venv
 # shellcheck source=tools/environment.sh
 source tools/environment.sh
 
-[ -x "$venv/bin/python" ] || make_venv
+[ -x "$venv/bin/python" ] || make_venv "$venv"
 say "installing xenimage"
 "$venv/bin/python" -m pip install -q --disable-pip-version-check . </dev/null
 cd "$where"

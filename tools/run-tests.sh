@@ -13,7 +13,7 @@ venv=${XENIMAGE_VENV:-$PWD/.venv-test}
 # shellcheck source=tools/environment.sh
 source tools/environment.sh
 
-[ -x "$venv/bin/python" ] || make_venv
+[ -x "$venv/bin/python" ] || make_venv "$venv"
 "$venv/bin/python" -m pip install -q --disable-pip-version-check bindep -r test-requirements.txt -e . </dev/null
 
 # bindep prints what is missing, one a line, and fails if there is anything.

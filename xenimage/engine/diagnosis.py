@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import shutil
@@ -47,9 +46,11 @@ def diagnose(directory: str) -> Iterator[Diagnosis]:
 
 
 def _library(name: str) -> Diagnosis:
+    from importlib import metadata  # here, since it would be a sixth of the library's start-up
+
     try:
-        return Diagnosis(what=name, good=True, found=importlib.metadata.version(name))
-    except importlib.metadata.PackageNotFoundError:
+        return Diagnosis(what=name, good=True, found=metadata.version(name))
+    except metadata.PackageNotFoundError:
         return Diagnosis(what=name, good=False, found="not installed", act=f"pip install {name}")
 
 

@@ -33,8 +33,9 @@ class RawDisk:
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """See :meth:`xenimage.model.disk.Disk.read_into`."""
         within(self.facts.virtual_size, offset, len(buffer))
-        there = min(len(buffer), self._source.size - offset)
-        self._source.read_into(offset, buffer[:there])
+        there = max(0, min(len(buffer), self._source.size - offset))
+        if there:
+            self._source.read_into(offset, buffer[:there])
         clear(buffer[there:])
 
     def extents(self, offset: int, length: int) -> Iterator[Extent]:
