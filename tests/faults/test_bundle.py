@@ -204,6 +204,18 @@ class FoundTest(unittest.TestCase):
         self.assertEqual({"bundle.member.data"}, codes(Entry("0.vhd", b"raw data" * 1000)))
         self.assertEqual({"bundle.member.data"}, codes(Entry("0.vhd")))
 
+    def test_creator_matters_where_the_file_itself_is_stored(self) -> None:
+        image = build.image()
+        image.footer("crtr_app", b"win ")
+        data = build.zipped(bytes(image.data))
+        self.assertIs(Verdict.NOT_READY, check(data, "nova-xenapi").verdict)
+        streamed = check(data, "nova-vdi-stream")
+        self.assertIs(Verdict.SOUND, streamed.verdict)
+        self.assertEqual(["vhd.creator.foreign"], [finding.code for finding in streamed.findings])
+        image.batmap("key_cookie", 1)
+        image.footer("crtr_app", b"tap\0")
+        self.assertIs(Verdict.NOT_READY, check(build.zipped(bytes(image.data)), "nova-vdi-stream").verdict)
+
     def test_finding_names_its_member(self) -> None:
         image = build.image("packed")
         report = check(build.packed(Entry("0.vhd", bytes(image.data))))

@@ -293,6 +293,13 @@ class FaultsTest(unittest.TestCase):
                 image.locator(slot, field, 0)
         self.assert_found("vhd.locator.missing", check(image, "leaf"), E)
 
+    def test_locator_behind_a_block(self) -> None:
+        image = build.image("child")
+        image.locator(0, "data_offset", (image.entry(1) + 100) * 512)
+        findings = check(image, "leaf")
+        self.assert_found("vhd.bat.head", findings, E)
+        self.assertNotIn("vhd.locator.name", [finding.code for finding in findings])
+
     def test_child_alone(self) -> None:
         self.assert_found("vhd.parent.absent", check(build.image("child")), E)
 

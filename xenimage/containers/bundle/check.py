@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xenimage.checks.bundle import check_facts, judge
+from xenimage.checks.consumers import weighed
 from xenimage.formats.vhd.check import check_vhd
 from xenimage.model.report import CheckReport
 
@@ -25,10 +26,11 @@ def check_bundle(bundle: Bundle, profile: Profile, limits: Limits, now: int) -> 
     facts = bundle.facts()
     chain = bundle.chain()
     findings: list[Finding] = check_facts(facts, profile, now)
-    for member in sorted(chain, key=lambda each: each.offset):
+    # A chain longer than the limit is refused by its number already; its disks might cost a pass each.
+    for member in sorted(chain[: limits.chain_depth], key=lambda each: each.offset):
         if member.vhd is not None:
             role = _role(chain.index(member), len(chain))
-            findings += check_vhd(bundle.member_source(member), limits, now=now, role=role)
+            findings += weighed(check_vhd(bundle.member_source(member), limits, now=now, role=role), profile)
     return CheckReport(
         path=facts.path, profile=profile.name, verdict=judge(findings), findings=tuple(findings), facts=facts
     )

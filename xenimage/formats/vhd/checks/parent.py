@@ -149,7 +149,9 @@ def _check_data(tables: Tables, header: layout.Header, index: int, place: int) -
         faults.append(("reserved", "has reserved bytes set"))
     for name, text in faults:
         yield warning(f"locator.{name}", f"locator {index} {text}", _MODIFIED, _RELINK, place)
-    if faults or locator.code not in _USABLE:
+    # Behind the first block it collides with it, which the BAT's check tells; reading it would only lead far away.
+    behind = tables.stored and locator.data_offset > tables.stored[0][0] * SECTOR
+    if faults or behind or locator.code not in _USABLE:
         return
     raw = tables.source.read(locator.data_offset, min(locator.data_length, _PATH_MAX))
     base = _decoded(locator.code, raw).replace("\\", "/").rpartition("/")[2]
