@@ -22,7 +22,7 @@ class TestCase(unittest.TestCase):
 
     def run_tool(self, *command: str | os.PathLike[str]) -> str:
         """Run a real program of the system; its standard output. A failing or missing program fails the test."""
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             [os.fspath(word) for word in command], capture_output=True, check=False, text=True, cwd=self.scratch
         )
         self.assertEqual(0, done.returncode, f"{command}: {done.stdout}{done.stderr}")

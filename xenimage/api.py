@@ -102,8 +102,10 @@ def check_bundle(
 
 
 def show_disk(source: SourceOptions, *, limits: Limits = STRICT) -> DiskFacts:
-    """Tell what is known of a disk without reading its data; also of one that could not be read, and of one whose
-    parents were not given."""
+    """Tell what is known of a disk without reading its data.
+
+    That includes a disk that cannot be read, and one whose parents are not given.
+    """
     with contextlib.closing(opener.open_leaf(source, limits)) as disk:
         return disk.facts
 

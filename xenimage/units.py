@@ -29,7 +29,9 @@ def parse_size(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     if match is None:
         raise UsageError(f"{text!r} is no size", expected="a number with a unit, such as 20G or 512M")
-    size = float(match[1]) * _FACTORS[match[2].upper()] if "." in match[1] else int(match[1]) * _FACTORS[match[2].upper()]
+    size = (
+        float(match[1]) * _FACTORS[match[2].upper()] if "." in match[1] else int(match[1]) * _FACTORS[match[2].upper()]
+    )
     if size != int(size):
         raise UsageError(f"{text!r} is not a whole number of bytes", expected="a size such as 20G or 512M")
     return int(size)

@@ -81,7 +81,7 @@ def _write_vhd(passes: Passes, sink: FileSink, options: ConvertOptions) -> tuple
         timestamp=clamp_time(options.timestamp, int(time.time())),
     )
     sink.skip(vhd.head_size)
-    marks = []
+    marks: list[tuple[int, bytes]] = []
     for block in passes.blocks("vhd", lambda _number, data: bytes(data)):
         sink.skip(GAP if marks else vhd.first_block - vhd.head_size)
         sink.write([block.packed])

@@ -11,7 +11,7 @@ from xenimage.model.extent import Kind
 
 if TYPE_CHECKING:
     from xenimage.limits import Limits
-    from xenimage.model.disk import Disk
+    from xenimage.model.disk import Disk, DiskFacts
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ def map_blocks(disk: Disk, limits: Limits) -> BlockMap:
     :raises LimitError: the tables promise more data than the stored bytes could hold: an image made to exhaust us.
     """
     facts = disk.facts
-    ceiling = _most_data(facts.stored_size, facts.virtual_size, facts.compressed, limits)
+    ceiling = _most_data(facts, limits)
     ranges: list[list[int]] = []
     data_size = 0
     for extent in disk.extents(0, facts.virtual_size):
@@ -56,8 +56,7 @@ def map_blocks(disk: Disk, limits: Limits) -> BlockMap:
     )
 
 
-def _most_data(stored: int, virtual: int, compressed: bool, limits: Limits) -> int:
+def _most_data(facts: DiskFacts, limits: Limits) -> int:
     """Plain data is stored byte for byte; deflated data can be at most ``expansion`` times as large."""
-    if compressed:
-        return min(virtual, stored * limits.expansion)
-    return min(virtual, stored + BLOCK_SIZE)
+    most = facts.stored_size * limits.expansion if facts.compressed else facts.stored_size + BLOCK_SIZE
+    return min(facts.virtual_size, most)

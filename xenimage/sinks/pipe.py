@@ -45,11 +45,11 @@ class PipeSink:
                 self.size += count
                 view = view[count:]
 
-    def skip(self, length: int) -> None:
+    def skip(self, length: int) -> None:  # noqa: ARG002 - the signature of a sink
         """Not possible."""
         raise io.UnsupportedOperation("skip")
 
-    def patch(self, offset: int, data: bytes) -> None:
+    def patch(self, offset: int, data: bytes) -> None:  # noqa: ARG002 - the signature of a sink
         """Not possible."""
         raise io.UnsupportedOperation("patch")
 

@@ -130,8 +130,10 @@ def read_l1(
 
 
 def _distinct(l1: array.array[int]) -> array.array[int]:
-    """Refuse an L2 table that stands in for several parts of the disk: no sound image has one, and a small file could
-    make the walk over a huge disk endless."""
+    """Refuse an L2 table that stands in for several parts of the disk.
+
+    No sound image has one, and by it a small file could make the walk over a huge disk endless.
+    """
     used = [entry for entry in l1 if entry]
     if len(set(used)) != len(used):
         raise FormatError("several entries point to one L2 table", expected="a table for each entry", where="L1 table")

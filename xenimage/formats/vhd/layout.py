@@ -304,7 +304,7 @@ class BatmapHeader:
 
 def batmap_sectors(entries: int) -> int:
     """Sectors of the map for a BAT of *entries*."""
-    return max(1, -(-(-(-entries // 8)) // SECTOR))
+    return max(1, round_up(entries, 8 * SECTOR) // (8 * SECTOR))
 
 
 def batmap_covered(current_size: int) -> int:

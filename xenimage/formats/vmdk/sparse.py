@@ -101,7 +101,8 @@ class SparsePart:
         while index < stop:
             batch = self._batch(table, index, stop)
             first = table[index] * SECTOR
-            stored = memoryview(self._source.read(first, self._batch_end(table, base, batch) - first))
+            stored = memoryview(bytearray(self._batch_end(table, base, batch) - first))
+            self._source.read_into(first, stored)
             for number in range(index, batch):
                 begin = (base + number) * grain
                 low, high = max(begin, offset), min(begin + grain, end)

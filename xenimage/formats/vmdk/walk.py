@@ -110,7 +110,9 @@ class _Walk:
         start = self._position
         while self._position < self._source.size:
             # A hole can be as long as its maker likes: the source knows where it ends.
-            begin, _ = next(self._source.data(self._position, self._source.size - self._position), (self._source.size, 0))
+            begin, _ = next(
+                self._source.data(self._position, self._source.size - self._position), (self._source.size, 0)
+            )
             self._position = max(self._position, begin - begin % SECTOR)
             raw = self._source.read(self._position, min(_ZERO_STEP, self._source.size - self._position))
             zeros = len(raw) - len(raw.lstrip(b"\0"))

@@ -1,0 +1,149 @@
+"""What is told of a VHD: its facts, the parent that it names, and what deserves a word."""
+
+from __future__ import annotations
+
+import datetime
+import uuid
+from typing import TYPE_CHECKING
+
+from xenimage.formats.vhd import layout
+from xenimage.formats.vhd.geometry import unpack
+from xenimage.model.disk import DiskFacts, ParentReference
+from xenimage.model.finding import Finding, Severity
+from xenimage.units import KIB, SECTOR
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from xenimage.formats.vhd.metadata import Tables
+    from xenimage.model.disk import ByteSource
+
+_NAME_MAX = 4 * KIB
+"""bytes of a parent locator that are read: it is a hint, never a path to open"""
+_ENCODINGS = {b"MacX": "utf-8", b"W2ku": "utf-16-le", b"W2ru": "utf-16-le"}
+_SIZE_BY_FIELD = (b"win ", b"qem2", b"d2v ", b"CTXS", layout.TAP)
+"""creators whose current size qemu before 10.0 goes by (block/vpc.c); for others it multiplies the geometry"""
+_SIZE_BY_GEOMETRY = (b"vpc ", b"qemu")
+"""creators whose geometry qemu from 10.0 on still multiplies"""
+_UNTOLD = 65535 << 16 | 16 << 8 | 255
+"""the largest geometry: it says nothing of the size"""
+
+
+def parent(source: ByteSource, header: layout.Header) -> ParentReference:
+    """The parent that a differencing disk names. A null uuid means a raw parent."""
+    names = (_locator_name(source, locator) for locator in header.locators)
+    raw = not any(header.parent_uuid)
+    return ParentReference(
+        name=next(filter(None, names), "") or _shown(header.parent_name_text),
+        identity="" if raw else str(uuid.UUID(bytes=header.parent_uuid)),
+        format="raw" if raw else "vhd",
+    )
+
+
+def _locator_name(source: ByteSource, locator: layout.Locator) -> str:
+    """The path of one locator for display; empty where it is not understood, for nothing depends on it."""
+    encoding = _ENCODINGS.get(locator.code.to_bytes(4))
+    end = locator.data_offset + locator.data_length
+    if encoding is None or not 0 < locator.data_length <= min(_NAME_MAX, locator.space) or end > source.size:
+        return ""
+    text = source.read(locator.data_offset, locator.data_length).decode(encoding, "replace")
+    return _shown(text.split("\0", 1)[0].removeprefix("file://"))
+
+
+def _shown(text: str) -> str:
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+
+
+def end_finding(back: layout.Footer | None) -> Finding:
+    """The copy at the start had to stand in for the footer at the end."""
+    return Finding(
+        code="vhd.footer.end",
+        severity=Severity.WARNING,
+        what=f"The footer at the end is {'missing or overwritten' if back is None else 'damaged'}; its copy was used.",
+        why="The file may be truncated, or was copied while a host had it open: its newest blocks may be missing.",
+        act="Compare its size with the original; if that is all right, mend the footer with vhd-util repair.",
+        where="footer",
+    )
+
+
+def copy_findings(back: layout.Footer, front: layout.Footer | None) -> Iterator[Finding]:
+    """Hold the copy at the start against the footer at the end."""
+    what = why = ""
+    if front is not None and front.sound and front != back:
+        what = "The footer and its copy at the start differ; the one at the end was used."
+        why = "Programs that read only the copy, such as qemu, may see another disk; vhd-util check refuses it."
+    elif back.type != layout.FIXED and (front is None or not front.sound):
+        what = f"The copy of the footer at the start is {'missing' if front is None else 'damaged'}."
+        why = "qemu, XAPI and a fast scan of the storage manager read only the copy and refuse the file."
+    if what:
+        act = "Write the VHD anew, or mend it with vhd-util repair."
+        yield Finding(
+            code="vhd.footer.copy", severity=Severity.WARNING, what=what, why=why, act=act, where="footer", offset=0
+        )
+
+
+def _size_findings(tables: Tables) -> Iterator[Finding]:
+    footer = tables.footer
+    if footer.current_size % SECTOR:
+        yield Finding(
+            code="vhd.size.sector",
+            severity=Severity.WARNING,
+            what=f"The size is {footer.current_size} bytes, which is no whole number of sectors.",
+            why=f"Other programs may round it down; here the disk has {tables.virtual_size} bytes.",
+            act="Compare the size with the original's.",
+            where="footer",
+        )
+    if footer.type == layout.FIXED and tables.data_end > tables.virtual_size:
+        yield Finding(
+            code="vhd.fixed.length",
+            severity=Severity.WARNING,
+            what=f"{tables.data_end - tables.virtual_size} bytes stand between the disk's end and the footer.",
+            why="They are no part of the disk, and are not read.",
+            act="Make sure that the disk was not made smaller by mistake.",
+            where="footer",
+            offset=tables.virtual_size,
+        )
+    chs = unpack(footer.geometry).size
+    if chs < footer.current_size and footer.creator not in _SIZE_BY_FIELD and footer.geometry != _UNTOLD:
+        who = "qemu" if footer.creator in _SIZE_BY_GEOMETRY else "qemu before 10.0"
+        yield Finding(
+            code="vhd.size.chs",
+            severity=Severity.INFO,
+            what=f"The size is {footer.current_size} bytes, the product of the geometry {chs}.",
+            why=f"{who} goes by the geometry for this creator and cuts {footer.current_size - chs} bytes off the end.",
+            act="Nothing here, where the size counts; do not convert the file with that qemu.",
+            where="footer",
+        )
+
+
+def facts(tables: Tables, file_size: int) -> DiskFacts:
+    """What is known of the disk without its data."""
+    footer, header = tables.footer, tables.header
+    created = datetime.datetime.fromtimestamp(layout.EPOCH + footer.timestamp, tz=datetime.UTC)
+    details = [
+        ("creator", footer.creator_text),
+        ("uuid", str(uuid.UUID(bytes=footer.uuid))),
+        ("geometry", str(unpack(footer.geometry))),
+        ("created", created.strftime("%Y-%m-%dT%H:%M:%SZ")),
+        ("hidden", str(footer.hidden)),
+        ("original size", str(footer.original_size)),
+    ]
+    if header is not None:
+        version = tables.batmap and f"{tables.batmap.version >> 16}.{tables.batmap.version & 0xFFFF}"
+        details += [
+            ("block size", str(header.block_size)),
+            ("blocks", str(len(tables.table))),
+            ("allocated blocks", str(len(tables.stored))),
+            ("batmap", version or "none"),
+        ]
+    return DiskFacts(
+        format="vhd",
+        variant=layout.TYPE_NAMES.get(footer.type, f"type {footer.type}"),
+        virtual_size=tables.virtual_size,
+        granularity=SECTOR if header is None else header.block_size,
+        stored_size=file_size,
+        identity=str(uuid.UUID(bytes=footer.uuid)),
+        parent=tables.parent,
+        details=tuple(details),
+        findings=(*tables.findings, *_size_findings(tables)),
+    )
