@@ -135,7 +135,7 @@ def _padded(raw: bytes) -> bytes:
 
 
 def _tables(capacity: int, grain: int, entries: int) -> int:
-    return -(-(-(-capacity // grain)) // entries)
+    return -(-capacity // (grain * entries))
 
 
 def hosted(

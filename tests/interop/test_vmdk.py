@@ -93,9 +93,9 @@ class QemuTest(TestCase):
             self.run_tool("qemu-io", "-f", "vmdk", "-c", f"write -P 7 {position} 2M", path)
         disk = self.opened(path)
         self.assertEqual(5 * 1024 * MIB, disk.facts.virtual_size)
-        for position in (1, 2047, 4100):
+        for number in (1, 2047, 4100):
             buffer = bytearray(4 * MIB)
-            disk.read_into((position - 1) * MIB, memoryview(buffer))
+            disk.read_into((number - 1) * MIB, memoryview(buffer))
             self.assertEqual(bytes(MIB) + b"\7" * (2 * MIB) + bytes(MIB), buffer)
 
     def test_compressed_by_several_workers_out_of_order(self) -> None:

@@ -21,13 +21,13 @@ from xenimage.model.extent import Kind
 from xenimage.units import KIB, MIB, TIB
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 CAPACITY = 70_001  # no whole grain, two grain tables of 64 KiB grains
 NUMBERS = [0, 1, 2, 5, 7, 8, 31, 32, 511, 512, 546]
 
 
-def opened(text: bytes, files: dict[str, bytes | bytearray]) -> VmdkDisk:
+def opened(text: bytes, files: Mapping[str, bytes | bytearray]) -> VmdkDisk:
     return open_vmdk(BytesSource(text), STRICT, open_extent=lambda name: BytesSource(files[name], name))
 
 
@@ -68,7 +68,9 @@ def split_flat() -> tuple[VmdkDisk, bytes]:
 
 def vmfs_sparse() -> tuple[VmdkDisk, bytes]:
     grains = build.some_grains([0, 3, 4, 4095, 4096, 9000], 1)
-    text = build.descriptor("vmfsSparse", [f'RW {CAPACITY} VMFSSPARSE "d-delta.vmdk"'], parent="0badcafe", hint="b.vmdk")
+    text = build.descriptor(
+        "vmfsSparse", [f'RW {CAPACITY} VMFSSPARSE "d-delta.vmdk"'], parent="0badcafe", hint="b.vmdk"
+    )
     return opened(text, {"d-delta.vmdk": build.cowd(grains, CAPACITY).data}), build.flat_content(grains, CAPACITY, 1)
 
 
@@ -131,12 +133,11 @@ class ContentTest(unittest.TestCase):
 
     def test_from_many_threads(self) -> None:
         disk, plain = DISKS["streamOptimized"]()
-        wrong = []
+        wrong: list[int] = []
 
         def work(first: int) -> None:
-            for offset in range(first * 4096, len(plain) - 100_000, 100_003):
-                if content(disk, offset, 100_000) != plain[offset : offset + 100_000]:
-                    wrong.append(offset)
+            starts = range(first * 4096, len(plain) - 100_000, 100_003)
+            wrong.extend(at for at in starts if content(disk, at, 100_000) != plain[at : at + 100_000])
 
         threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
         for thread in threads:
