@@ -11,7 +11,7 @@ import dataclasses
 import re
 from typing import TYPE_CHECKING
 
-from xenimage.exceptions import FormatError
+from xenimage.exceptions import FormatError, LimitError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -118,7 +118,7 @@ def parse_descriptor(raw: bytes, limits: Limits, where: str) -> Descriptor:
                 raise error.within(f"line {number}") from None
             limits.require("extents", len(extents), "the number of extents")
         _check(values, extents)
-    except FormatError as error:
+    except (FormatError, LimitError) as error:
         raise error.within(where) from None
     return Descriptor(values=values, extents=tuple(extents))
 

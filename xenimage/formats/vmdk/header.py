@@ -8,7 +8,7 @@ from xenimage.exceptions import FormatError, UnsupportedError, XenimageError
 from xenimage.formats.vmdk import layout
 from xenimage.formats.vmdk.descriptor import parse_descriptor
 from xenimage.formats.vmdk.layout import CowdHeader, SparseHeader
-from xenimage.formats.vmdk.tables import Shape, inside
+from xenimage.formats.vmdk.tables import Shape, bounded, inside
 from xenimage.units import SECTOR
 
 if TYPE_CHECKING:
@@ -132,10 +132,7 @@ def read_embedded(source: ByteSource, header: SparseHeader, limits: Limits) -> D
     if header.descriptor_offset == 0:
         return None
     offset, size = header.descriptor_offset * SECTOR, header.descriptor_size * SECTOR
-    try:
-        limits.require("descriptor_size", size, "the size of the descriptor")
-    except XenimageError as error:
-        raise error.within(f"{source.name}: header") from None
+    bounded(limits, "descriptor_size", size, "the size of the descriptor", f"{source.name}: header")
     inside(source, offset, size, "descriptor")
     return parse_descriptor(source.read(offset, size), limits, f"{source.name}: descriptor")
 

@@ -15,7 +15,7 @@ from xenimage.formats.vmdk.header import read_embedded, read_header
 from xenimage.formats.vmdk.parts import Extents
 from xenimage.formats.vmdk.policy import refusal
 from xenimage.formats.vmdk.sparse import open_cowd, open_sparse
-from xenimage.formats.vmdk.tables import inside
+from xenimage.formats.vmdk.tables import bounded, inside
 from xenimage.units import SECTOR
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def _check_embedded(source: ByteSource, descriptor: Descriptor) -> None:
 def _refuse_se_sparse(source: ByteSource, limits: Limits) -> VmdkDisk:
     inside(source, 0, layout.SE_SPARSE_HEADER.size, "header")
     size = layout.se_sparse_capacity(source.read(0, layout.SE_SPARSE_HEADER.size)) * SECTOR
-    limits.require("virtual_size", size, "the virtual size")
+    bounded(limits, "virtual_size", size, "the virtual size", source.name)
     refused = UnsupportedError(
         "a space-efficient sparse extent (seSparse)",
         expected="KDMV, COWD or a descriptor",
@@ -161,10 +161,10 @@ def _open_described(source: ByteSource, limits: Limits, open_extent: Callable[[s
     head = source.read(0, min(SECTOR, source.size))
     if not looks_like_descriptor(head):
         raise FormatError(f"starts with {head[:4]!r}", expected="KDMV, COWD or a descriptor", where=source.name)
-    limits.require("descriptor_size", source.size, "the size of the descriptor")
+    bounded(limits, "descriptor_size", source.size, "the size of the descriptor", source.name)
     descriptor = parse_descriptor(source.read(0, source.size), limits, source.name)
     size = descriptor.sectors * SECTOR
-    limits.require("virtual_size", size, "the virtual size")
+    bounded(limits, "virtual_size", size, "the virtual size", source.name)
     refused = refusal(descriptor, source.name)
     if refused is None and open_extent is None and any(extent.name is not None for extent in descriptor.extents):
         refused = UnsafeError("consists of several files", expected="one file that holds all", where=source.name)

@@ -13,7 +13,7 @@ import dataclasses
 import threading
 from typing import TYPE_CHECKING, Protocol
 
-from xenimage.exceptions import FormatError
+from xenimage.exceptions import FormatError, LimitError
 from xenimage.formats.vmdk.layout import ENTRY, LARGEST_ENTRY, ZEROED_GRAIN, Table, blank_table, from_disk
 from xenimage.model.extent import Kind
 from xenimage.units import SECTOR
@@ -21,6 +21,7 @@ from xenimage.units import SECTOR
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from xenimage.limits import Limits
     from xenimage.model.disk import ByteSource
 
 _SPAN_ENTRIES = 32 * 1024
@@ -96,6 +97,17 @@ def inside(source: ByteSource, offset: int, length: int, what: str) -> None:
             where=f"{source.name}: {what}",
             tip="The file may be truncated: compare its size with the original.",
         )
+
+
+def bounded(limits: Limits, name: str, value: int, what: str, where: str) -> None:
+    """Assert that *value* keeps the limit called *name*; see :meth:`xenimage.limits.Limits.require`.
+
+    :raises LimitError: it does not; *where* says in which file.
+    """
+    try:
+        limits.require(name, value, what)
+    except LimitError as error:
+        raise error.within(where) from None
 
 
 def read_directory(source: ByteSource, sector: int, shape: Shape, what: str) -> Table[int]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import array
 from typing import TYPE_CHECKING
 
-from xenimage.exceptions import FormatError
+from xenimage.exceptions import FormatError, LimitError
 from xenimage.formats.vmdk import layout
-from xenimage.formats.vmdk.tables import ListedMap, inside
+from xenimage.formats.vmdk.tables import ListedMap
 from xenimage.units import KIB, SECTOR, round_up
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class _Walk:
                     self._take_grain(marker)
                 else:
                     self._take_marker(marker)
-            except FormatError as error:
+            except (FormatError, LimitError) as error:
                 raise error.within(f"{self._source.name}: marker at {self._position:#x}") from None
         if not self._ended:
             raise FormatError(
@@ -75,7 +75,10 @@ class _Walk:
         if marker.size > largest_grain(self._shape.grain):
             raise FormatError(f"a grain of {marker.size} bytes", expected=f"at most {largest_grain(self._shape.grain)}")
         stored = layout.Marker.GRAIN.size + marker.size
-        inside(self._source, self._position, stored, f"grain at {self._position:#x}")
+        if self._position + stored > self._source.size:
+            raise FormatError(
+                f"a grain of {marker.size} bytes", expected=f"its end inside the file of {self._source.size} bytes"
+            )
         sector = self._position // SECTOR
         if sector > layout.LARGEST_ENTRY:
             raise FormatError("a grain beyond 2 TiB of the file", expected="a sector number of 32 bits")
