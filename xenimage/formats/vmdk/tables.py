@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from xenimage.model.disk import ByteSource
 
 _SPAN_ENTRIES = 32 * 1024
+_BLANK = memoryview(bytes(_SPAN_ENTRIES * ENTRY))
 _CACHED_SPANS = 64  # of at most 128 KiB each
 
 
@@ -158,7 +159,8 @@ class DirectoryMap:
                 begin = (index - first) * size
                 self._source.read_into(sector * SECTOR, view[begin : begin + count * size])
             index += count
-        self._check(from_disk(table), first)
+        if view != _BLANK[: len(view)]:
+            self._check(from_disk(table), first)
         return table
 
     def _check(self, table: Table[int], first: int) -> None:
