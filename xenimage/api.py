@@ -59,7 +59,8 @@ def create_bundle(options: BundleOptions, *, limits: Limits = STRICT, progress: 
     :raises XenimageError: as :func:`plan_bundle`.
     """
     bundler.check_output(options)
-    with contextlib.closing(opener.open_source(options.source, limits)) as disk:
+    output = None if options.output == bundler.PIPE else options.output
+    with contextlib.closing(opener.open_source(options.source, limits, output=output)) as disk:
         plan = _plan(options, disk, limits)
         if any(finding.severity is Severity.ERROR for finding in plan.findings):
             raise NotReadyError(
@@ -122,8 +123,7 @@ def convert_disk(options: ConvertOptions, *, limits: Limits = STRICT, progress: 
     :raises UsageError: an unknown format, or an output that may not be replaced.
     :raises TransferError: the source cannot be read, or the output not be written.
     """
-    bundler.refuse_own_source(options.output, (options.source.path, *options.source.backing))
-    with contextlib.closing(opener.open_source(options.source, limits)) as disk:
+    with contextlib.closing(opener.open_source(options.source, limits, output=options.output)) as disk:
         return converter.convert(disk, options, usable_cpus(), limits, progress)
 
 

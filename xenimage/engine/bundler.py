@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from xenimage.containers.bundle.check import check_bundle
 from xenimage.containers.bundle.reader import open_bundle, open_bundle_disk
 from xenimage.engine.compare import compare
-from xenimage.engine.opener import same_file
+from xenimage.engine.opener import refuse_output
 from xenimage.engine.runner import run
 from xenimage.exceptions import NotReadyError, UsageError
 from xenimage.formats.vhd.layout import BLOCK_SIZE
@@ -102,20 +102,11 @@ def _verify(plan: Plan, sink: FileSink, disk: Disk, limits: Limits, progress: Pr
 def check_output(options: BundleOptions) -> None:
     """Refuse, before anything is opened, an output that could not be written in the end.
 
-    :raises UsageError: it is a source, exists already, or has no directory; or a pipe shall be read back.
+    :raises UsageError: it is a named source, exists already, or has no directory; or a pipe shall be read back.
     """
-    refuse_own_source(options.output, (options.source.path, *options.source.backing))
     if options.output != PIPE:
+        for path in (options.source.path, *options.source.backing):
+            refuse_output(options.output, path)
         check_target(options.output, force=options.force)
     elif options.verify:
         raise UsageError("a pipe cannot be read back", expected="--verify with a file as output")
-
-
-def refuse_own_source(output: str, paths: tuple[str, ...]) -> None:
-    """A source is never written, not even with ``--force``.
-
-    :raises UsageError: *output* is one of *paths*.
-    """
-    for path in paths:
-        if output != PIPE and same_file(output, path):
-            raise UsageError(f"is the source {path}", expected="another file", where=output)

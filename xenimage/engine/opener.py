@@ -20,17 +20,19 @@ if TYPE_CHECKING:
     from xenimage.limits import Limits
     from xenimage.model.disk import Disk
     from xenimage.model.plan import SourceOptions
+    from xenimage.sources.file import FileSource
 
 BUNDLE = "bundle"
 FORMATS = (*registry.NAMES, BUNDLE)
 """what ``--format`` takes"""
 
 
-def open_source(options: SourceOptions, limits: Limits) -> Disk:
+def open_source(options: SourceOptions, limits: Limits, *, output: str | None = None) -> Disk:
     """Open a disk with all its parents, flattened into one view.
 
+    :param output: what will be written: no file of the disk may be that.
     :raises UnsafeError: the image wants a parent that was not given, or two formats match.
-    :raises UsageError: more parents than the images want, the same file twice, no such file.
+    :raises UsageError: more parents than the images want, the same file twice, no such file, the output among them.
     :raises FormatError: a file breaks its format.
     :raises UnsupportedError: a file uses something that is not read here.
     """
@@ -41,7 +43,8 @@ def open_source(options: SourceOptions, limits: Limits) -> Disk:
     try:
         for number, path in enumerate(paths):
             first = number == 0
-            disk = _open_one(path, limits, options.format if first else None, options.snapshot if first else None)
+            name, snapshot = (options.format, options.snapshot) if first else (None, None)
+            disk = _open_one(path, limits, name, snapshot, output)
             chain.append(disk)
             reason = disk.unreadable()
             if reason is not None:
@@ -77,7 +80,19 @@ def _refuse_repeated(paths: tuple[str, ...]) -> None:
                 raise UsageError(f"is the same file as {other}", expected="each disk of the chain once", where=path)
 
 
-def _open_one(path: str, limits: Limits, format_name: str | None, snapshot: str | None) -> Disk:
+def refuse_output(output: str | None, path: str) -> None:
+    """A source is never written, not even with ``--force``.
+
+    :raises UsageError: *output* is the file *path*.
+    """
+    if output is not None and same_file(output, path):
+        raise UsageError(f"is the source {path}", expected="another file", where=output)
+
+
+def _open_one(
+    path: str, limits: Limits, format_name: str | None, snapshot: str | None, output: str | None = None
+) -> Disk:
+    refuse_output(output, path)
     source = open_file(path)
     try:
         if format_name == BUNDLE or (format_name is None and is_gzip(source)):
@@ -89,11 +104,21 @@ def _open_one(path: str, limits: Limits, format_name: str | None, snapshot: str 
             limits,
             format=format_name,
             snapshot=snapshot,
-            open_extent=functools.partial(open_beside, path),
+            open_extent=functools.partial(_open_extent, path, output),
         )
     except BaseException:
         source.close()
         raise
+
+
+def _open_extent(path: str, output: str | None, name: str) -> FileSource:
+    source = open_beside(path, name)
+    try:
+        refuse_output(output, source.name)
+    except UsageError:
+        source.close()
+        raise
+    return source
 
 
 def _check_links(chain: list[Disk], paths: tuple[str, ...]) -> None:
