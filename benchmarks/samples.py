@@ -49,7 +49,7 @@ def make(directory: pathlib.Path, wanted: int) -> dict[str, pathlib.Path]:
     have = stage_files(stage, wanted)
     raw = paths["disk.raw"]
     with raw.open("wb") as file:
-        file.truncate(have + have // 6 + GIB // 16)
+        file.truncate(have + have // 3 + GIB // 8)
     _run("mkfs.ext4", "-q", "-F", "-m", "0", "-d", str(stage), str(raw))
     shutil.rmtree(stage)
     os.truncate(raw, 10 * GIB)

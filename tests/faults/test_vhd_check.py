@@ -21,7 +21,7 @@ from xenimage.model.finding import Finding, Severity
 
 EPOCH = 946684800
 UNALLOCATED = 0xFFFFFFFF
-E, W = Severity.ERROR, Severity.WARNING
+E, W, I = Severity.ERROR, Severity.WARNING, Severity.INFO  # noqa: E741
 
 # Each row: a field, the value that both footers get, the code that names the fault, and its severity.
 FOOTER = (
@@ -64,7 +64,7 @@ FOOTER = (
     ("curr_size", 0, "vhd.size.zero", E),
     ("curr_size", 2 * build.SIZE, "vhd.bat.short", E),
     ("curr_size", 2**64 - 512, "vhd.size.max", E),
-    ("curr_size", 8194 << 20, "vhd.size.residue", W),
+    ("curr_size", 8194 << 20, "vhd.size.residue", I),
     ("curr_size", 4 << 20, "vhd.bat.surplus", W),
 )
 

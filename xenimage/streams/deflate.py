@@ -90,7 +90,7 @@ class Deflater:
 
 
 def _isal(level: int, memory: int) -> Deflater:
-    # A smaller table makes shorter deflate blocks, whose codes fit the data more closely: 1 % smaller, as fast.
+    # A smaller memory level makes shorter deflate blocks, whose codes fit the data more closely: 1 % smaller, as fast.
     return Deflater(
         label=f"ISA-L level {level}",
         start=lambda: isal_zlib.compressobj(level, isal_zlib.DEFLATED, _RAW, memory),
@@ -111,7 +111,8 @@ def deflater(compression: Compression) -> Deflater:
     if compression is Compression.STORE:
         return Deflater(label="stored", start=None)
     if compression is Compression.FAST:
-        return _isal(1, 3) if _HAS_ISAL else _zlib_ng(1)
+        # Level 2 costs 1 % more processor time than level 1 and gives 1 % less: within a tenth of gzip -6.
+        return _isal(2, 3) if _HAS_ISAL else _zlib_ng(1)
     return _zlib_ng(6 if compression is Compression.BALANCED else 9)
 
 

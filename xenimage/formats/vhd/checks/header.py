@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xenimage.formats.vhd import layout
-from xenimage.formats.vhd.checks.findings import RETRANSFER, error, warning
+from xenimage.formats.vhd.checks.findings import RETRANSFER, error, info, warning
 from xenimage.formats.vhd.checks.tables import BATMAP_FROM, is_block_size
 from xenimage.units import SECTOR, format_size
 
@@ -104,11 +104,12 @@ def check_sizes(tables: Tables) -> Iterator[Finding]:
             offset=at,
         )
     if tables.blocks > 4096 and 1 <= tables.blocks % 4096 <= 7:
-        yield warning(
+        # A batmap with bits or a length that such a size makes wrong is an error of its own.
+        yield info(
             "size.residue",
             f"the disk has {tables.blocks} blocks, {tables.blocks % 4096} more than a multiple of 4096",
-            "blktap's batmap checksum leaves the last blocks out: it reads and writes past its buffer for such sizes",
-            "Give the disk another size: 16 MiB more will do.",
+            "blktap's batmap checksum leaves the last blocks out, and vhd-util create makes broken files of such sizes",
+            "Nothing; if the size can be chosen, 16 MiB more avoid it.",
             at,
         )
 
