@@ -15,6 +15,7 @@ source tools/environment.sh
 
 [ -x "$venv/bin/python" ] || make_venv "$venv"
 "$venv/bin/python" -m pip install -q --disable-pip-version-check bindep -r test-requirements.txt -e . </dev/null
+"$venv/bin/python" -m pip install -q --disable-pip-version-check --no-deps -r test-requirements-nodeps.txt </dev/null
 
 # bindep prints what is missing, one a line, and fails if there is anything.
 if ! missing=$("$venv/bin/bindep" --brief test); then

@@ -1,0 +1,287 @@
+"""Bundles given to the code that reads them on a XenServer host: os-xenapi's own, unmodified.
+
+``direct_vhd`` is the plug-in that runs in dom0: tar, then ``vhd-util``, for which a stand-in with real checks is put on
+the PATH. ``vdi_remote_stream`` reads the tar as a stream; only XAPI at its other end is played here.
+
+The package is installed by ``pip install --no-deps`` from test-requirements-nodeps.txt: its dependencies belong to
+services that are not needed here. Without it these tests fail.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import importlib.metadata
+import io
+import logging
+import os
+import pathlib
+import random
+import struct
+import subprocess
+import sys
+import tarfile
+import types
+import unittest.mock
+import urllib.parse
+import uuid
+
+import ddt
+import fixtures
+
+from tests.base import TestCase
+from tests.builders import vhd as builder
+from tests.fakes import vhd_util
+from xenimage import api
+from xenimage.model.plan import BundleOptions, Compression, SourceOptions
+
+MIB = 1 << 20
+CONTENT = random.Random(14).randbytes(3 * MIB) + bytes(4 * MIB) + b"more".ljust(3 * MIB, b".")
+
+
+def package_path() -> pathlib.Path:
+    """Where os_xenapi lies, found without importing it."""
+    return pathlib.Path(str(importlib.metadata.distribution("os-xenapi").locate_file("os_xenapi")))
+
+
+def stub(name: str, **attributes: object) -> types.ModuleType:
+    module = types.ModuleType(name)
+    vars(module).update(attributes)
+    return module
+
+
+class ConsumerTestCase(TestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.package = package_path()
+        self.bundle = self.scratch / "disk.tgz"
+        self.before = dict(sys.modules)
+        self.addCleanup(self.forget_modules)
+
+    def forget_modules(self) -> None:
+        for name in set(sys.modules) - set(self.before):
+            if name in ("utils", "XenAPIPlugin") or name.split(".")[0] in ("os_xenapi", "eventlet", "six", "oslo_log"):
+                del sys.modules[name]
+
+    def create(self, content: bytes = CONTENT, **wishes: object) -> api.BundleReport:
+        source = self.scratch / "disk.raw"
+        source.write_bytes(content)
+        options = BundleOptions(source=SourceOptions(path=str(source)), output=str(self.bundle), **wishes)  # type: ignore[arg-type]
+        return api.create_bundle(options)
+
+    def pack(self, *members: tuple[str, bytes]) -> None:
+        """Write a bundle by hand."""
+        with tarfile.open(self.bundle, "w:gz", compresslevel=1) as archive:
+            for name, data in members:
+                member = tarfile.TarInfo(name)
+                member.size, member.mtime = len(data), 946684800
+                archive.addfile(member, io.BytesIO(data))
+
+
+@ddt.ddt
+class Dom0PluginTest(ConsumerTestCase):
+    """direct_vhd: ``utils.import_vhds``, as the plug-in glance.py calls it."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.repository = self.scratch / "sr"
+        self.repository.mkdir()
+        commands = self.scratch / "bin"
+        commands.mkdir()
+        program = commands / "vhd-util"
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{vhd_util.__file__}" "$@"\n')
+        program.chmod(0o755)
+        self.useFixture(fixtures.EnvironmentVariable("PATH", f"{commands}:{os.environ['PATH']}"))
+        plugins = str(self.package / "dom0" / "etc" / "xapi.d" / "plugins")
+        sys.path.insert(0, plugins)
+        self.addCleanup(sys.path.remove, plugins)
+        sys.modules["XenAPIPlugin"] = stub("XenAPIPlugin")
+        self.utils = importlib.import_module("utils")
+        self.assertTrue(self.utils.__file__.startswith(plugins))
+        logging.disable(logging.CRITICAL)
+        self.addCleanup(logging.disable, logging.NOTSET)
+        # Written for Python 2, where pipes gave text.
+        self.utils.make_subprocess = functools.partial(self.utils.make_subprocess, universal_newlines=True)
+        self.commands: list[list[str]] = []
+        self.run_command = self.utils.run_command
+        self.utils.run_command = self.trace
+
+    def useFixture(self, fixture: fixtures.Fixture) -> None:  # noqa: N802
+        fixture.setUp()
+        self.addCleanup(fixture.cleanUp)
+
+    def trace(self, command: list[str], **options: object) -> object:
+        self.commands.append(command[1:3] if command[0] == "vhd-util" else command)
+        return self.run_command(command, **options)
+
+    def install(self) -> pathlib.Path:
+        """Let the plug-in take the bundle; the path of the leaf in the storage repository."""
+        staging = self.utils.make_staging_area(str(self.repository))
+        try:
+            with self.bundle.open("rb") as stream:
+                subprocess.run(["tar", "-zx", f"--directory={staging}"], stdin=stream, check=True)
+            names = [str(uuid.uuid4()) for _ in range(16)]
+            found = self.utils.import_vhds(str(self.repository), staging, list(names))
+        finally:
+            self.utils.cleanup_staging_area(staging)
+        self.assertIn(found["root"]["uuid"], names)
+        return self.repository / f"{found['root']['uuid']}.vhd"
+
+    @ddt.data(*Compression)
+    def test_takes_our_bundles(self, compression):
+        report = self.create(compression=compression)
+        leaf = self.install()
+        self.assertEqual([leaf.name], os.listdir(self.repository))
+        self.assertEqual([["query", "-n"], ["check", "-n"], ["query", "-n"]], self.commands)
+        disk = vhd_util.Vhd(leaf.read_bytes())
+        disk.check()
+        self.assertEqual(report.vhd_size, leaf.stat().st_size)
+        self.assertTrue(disk.content() == CONTENT)
+
+    @ddt.data(0, 1, 512, 2 * MIB - 512, 2 * MIB, 2 * MIB + 1, 10 * MIB)
+    def test_takes_disks_of_any_content(self, size):
+        if not size:
+            self.create(bytes(5 * MIB))
+            self.assertEqual(3584, self.install().stat().st_size)
+            return
+        self.create(CONTENT[:size])
+        self.assertTrue(vhd_util.Vhd(self.install().read_bytes()).content().startswith(CONTENT[:size]))
+
+    @ddt.data(None, 0, 946684800, 1_700_000_000, 4_000_000_000)
+    def test_takes_any_time_that_was_asked_for(self, timestamp):
+        self.create(timestamp=timestamp)
+        self.install()
+
+    def test_the_plugin_would_refuse_what_is_broken(self):
+        """The stand-in looks, and the plug-in listens: else the tests above would say nothing."""
+        self.create()
+        _, data = vhd_util.unpack_bundle(self.bundle)
+        faults = {
+            "primary footer": bytes([data[-512] ^ 1]).join([data[:-512], data[-511:]]),
+            "geometry": self.with_footer(data, 56, 0xFFFF10FF),
+            "future": self.with_footer(data, 24, 0xFFFFFFFF),
+            "table offset": self.with_header(data, 16, 1537),
+            "alignment": self.packed_tightly(),
+        }
+        for name, damaged in faults.items():
+            with self.subTest(fault=name):
+                self.pack(("0.vhd", damaged))
+                if name == "primary footer":  # the plug-in has it repaired
+                    self.assertTrue(vhd_util.Vhd(self.install().read_bytes()).content() == CONTENT)
+                    self.assertIn(["repair", "-n"], self.commands)
+                    continue
+                with self.assertRaisesRegex(Exception, "invalid|error writing footer"):
+                    self.install()
+
+    def with_footer(self, data: bytes, at: int, value: int) -> bytes:
+        footer = bytearray(data[:512])
+        struct.pack_into(">I", footer, at, value)
+        struct.pack_into(">I", footer, 64, vhd_util.ones_sum(bytes(footer), 64))
+        return bytes(footer) + data[512:-512] + bytes(footer)
+
+    def with_header(self, data: bytes, at: int, value: int) -> bytes:
+        header = bytearray(data[512:1536])
+        struct.pack_into(">Q", header, at, value)
+        struct.pack_into(">I", header, 36, vhd_util.ones_sum(bytes(header), 36))
+        return data[:512] + bytes(header) + data[1536:]
+
+    def packed_tightly(self) -> bytes:
+        creator = builder.Creator(b"tap\0", 0x00010003, bytes(4), batmap=True)
+        full = range(4096)
+        return bytes(builder.Vhd(size=4 * MIB, blocks={0: full, 1: full}, creator=creator).build().data)
+
+    def test_a_chain_in_order_and_not_the_other_way_round(self):
+        base = builder.Vhd(size=4 * MIB, blocks={0: [0, 1]}, identity=b"b" * 16).build()
+        leaf = builder.Vhd(
+            size=4 * MIB,
+            kind=builder.DIFFERENCING,
+            blocks={1: [5]},
+            parent=b"wrong but rewritten"[:16],
+            locators=builder.blktap_locators("base.vhd"),
+            seed=3,
+        ).build()
+        self.pack(("0.vhd", bytes(leaf.data)), ("1.vhd", bytes(base.data)))
+        installed = vhd_util.Vhd(self.install().read_bytes())
+        self.assertEqual(2, len(os.listdir(self.repository)))
+        self.assertEqual(b"b" * 16, installed.header["parent_uuid"])
+        self.assertEqual(leaf.content(base.content()), installed.content(base.content()))
+        self.pack(("0.vhd", bytes(base.data)), ("1.vhd", bytes(leaf.data)))
+        with self.assertRaisesRegex(self.utils.SubprocessException, "failed to set parent"):
+            self.install()
+
+
+class FakeXapi:
+    """As much of XAPI as the handler asks for."""
+
+    def __init__(self) -> None:
+        self.task = types.SimpleNamespace(create=lambda *_: "task", destroy=lambda _: None)
+        self.VDI = types.SimpleNamespace(create=self._create, get_uuid=lambda _: "vdi-uuid")
+        self.records: list[dict[str, object]] = []
+
+    def _create(self, record: dict[str, object]) -> str:
+        self.records.append(record)
+        return "vdi"
+
+
+class StreamHandlerTest(ConsumerTestCase):
+    """vdi_remote_stream: ``ImageStreamToVDIs``, with what it sends to XAPI caught."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        client = stub("os_xenapi", __path__=[str(self.package)])
+        modules = {
+            "os_xenapi": client,
+            "eventlet": stub("eventlet", greenio=stub("greenio")),
+            "eventlet.greenio": stub("eventlet.greenio"),
+            "oslo_log": stub("oslo_log", log=logging),
+            "six": stub("six"),
+            "six.moves": stub("six.moves", http_client=stub("http_client")),
+            "six.moves.urllib": stub("six.moves.urllib", parse=urllib.parse),
+            "six.moves.urllib.parse": urllib.parse,
+        }
+        with unittest.mock.patch.dict(sys.modules, modules):
+            self.handler = importlib.import_module("os_xenapi.client.image.vdi_handler")
+            self.vhd_utils = importlib.import_module("os_xenapi.client.image.vhd_utils")
+
+    def stream(self) -> tuple[FakeXapi, list[bytes], dict[str, object]]:
+        sent = []
+
+        class Handler(self.handler.ImageStreamToVDIs):  # type: ignore[misc, name-defined]
+            def _vhd_stream_to_vdi(self, parser, vdi, size):  # type: ignore[no-untyped-def]
+                sent.append(parser.cached_buff + parser.src_file.read(size - len(parser.cached_buff)))
+
+        xapi = FakeXapi()
+        with self.bundle.open("rb") as stream:
+            handler = Handler(None, xapi, {"name": "n", "uuid": "u"}, "http://host", "sr", stream)
+            handler.start()
+        return xapi, sent, handler.vdis
+
+    def test_takes_our_bundles(self):
+        report = self.create(profile="nova-vdi-stream")
+        xapi, (sent,), vdis = self.stream()
+        self.assertEqual({"root": {"uuid": "vdi-uuid"}}, vdis)
+        self.assertEqual([str(report.plan.virtual_size)], [record["virtual_size"] for record in xapi.records])
+        self.assertEqual(report.vhd_size, len(sent))
+        disk = vhd_util.Vhd(sent)
+        disk.check()
+        self.assertEqual(hashlib.sha256(CONTENT).digest(), hashlib.sha256(disk.content()).digest())
+
+    def test_its_parser_reads_footer_header_and_bat(self):
+        self.create()
+        _, data = vhd_util.unpack_bundle(self.bundle)
+        parser = self.vhd_utils.VHDDynDiskParser(io.BytesIO(data))
+        self.assertEqual((len(CONTENT), 3), (parser.footer.current_size, parser.footer.disk_type))
+        self.assertEqual(len(CONTENT) // (2 * MIB), parser.DynDiskHdr.bat_max_entries)
+        self.assertEqual((1536, 2 * MIB), (parser.DynDiskHdr.bat_offset, parser.DynDiskHdr.block_size))
+        self.assertEqual(len(vhd_util.Vhd(data).stored()), parser.Bat.num_valid_bat_entries)
+
+    def test_it_would_refuse_two_disks_and_other_members(self):
+        self.create()
+        _, data = vhd_util.unpack_bundle(self.bundle)
+        self.pack(("0.vhd", data), ("1.vhd", data))
+        with self.assertRaisesRegex(Exception, "Only support single VDI"):
+            self.stream()
+        self.pack(("0.vhd", data), ("readme.txt", b"short"))
+        with self.assertRaises(struct.error):
+            self.stream()
