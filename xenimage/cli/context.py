@@ -61,7 +61,7 @@ class Context:
         if descriptor is None:
             return JsonLines(sys.stderr)
         try:
-            return JsonLines(os.fdopen(os.dup(descriptor), "w", encoding="utf-8"))
+            return JsonLines(os.fdopen(os.dup(descriptor), "w", encoding="utf-8"), owned=True)
         except OSError as error:
             raise UsageError(
                 f"--progress-fd {descriptor}: {error.strerror}", expected="an open file descriptor"

@@ -182,8 +182,10 @@ def clock_text(seconds: float) -> str:
 class JsonLines:
     """One JSON object a line: the first and the last of a stage, and at most two a second between them."""
 
-    def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, stream: TextIO, *, owned: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
+        """Write to *stream*, and close it in the end if it is *owned*."""
         self._stream = stream
+        self._owned = owned
         self._clock = clock
         self._meter: Meter | None = None
         self._next = 0.0
@@ -208,8 +210,10 @@ class JsonLines:
             self._meter = None
 
     def close(self) -> None:
-        """End the stage."""
+        """End the stage, and the stream if it is ours: its reader waits for that."""
         self.stop()
+        if self._owned:
+            self._stream.close()
 
     def _write(self, meter: Meter) -> None:
         self._next = self._clock() + LINE_INTERVAL

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import logging
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -48,6 +49,13 @@ class Run:
     err: str
 
 
+class Terminal(io.TextIOWrapper):
+    """A stream that calls itself a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 class CliTestCase(TestCase):
     """Runs command lines without terminal, configuration and the caller's environment."""
 
@@ -60,9 +68,28 @@ class CliTestCase(TestCase):
         ):
             patcher.start()
             self.addCleanup(patcher.stop)
+        self._restore_logging()
 
-    def run_cli(self, *words: str, encoding: str = "utf-8", environ: Mapping[str, str] | None = None) -> Run:
-        out, err = (io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True) for _ in range(2))
+    def _restore_logging(self) -> None:
+        root = logging.getLogger()
+        handlers, level = list(root.handlers), root.level
+
+        def restore() -> None:
+            for handler in set(root.handlers) - set(handlers):
+                root.removeHandler(handler)
+                handler.close()
+            root.setLevel(level)
+
+        self.addCleanup(restore)
+
+    def run_cli(
+        self,
+        *words: str,
+        encoding: str = "utf-8",
+        environ: Mapping[str, str] | None = None,
+        kind: type[io.TextIOWrapper] = io.TextIOWrapper,
+    ) -> Run:
+        out, err = (kind(io.BytesIO(), encoding=encoding, write_through=True) for _ in range(2))
         with (
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),

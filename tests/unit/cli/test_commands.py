@@ -1,0 +1,364 @@
+"""Every command with a library that answers at once: what it asks for, what it says, and how it ends."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+
+import ddt
+
+from tests.unit.cli import support
+from tests.unit.cli.support import CliTestCase, finding
+from xenimage.cli import catalogue
+from xenimage.limits import Limits
+from xenimage.model.finding import Severity
+from xenimage.model.plan import BundleOptions, Compression, ConvertOptions, SizePolicy, SourceOptions
+from xenimage.model.report import Comparison, Verdict
+from xenimage.profiles.registry import BUILTIN
+from xenimage.units import GIB
+
+GOLDEN = pathlib.Path(__file__).resolve().parents[2] / "golden" / "cli"
+UPDATE = "XENIMAGE_UPDATE_GOLDEN" in os.environ
+"""set it to write the golden files anew, and look at the difference"""
+
+CASES = {
+    "bundle-create": ("bundle", "create", "debian.qcow2", "--output", "debian.tgz"),
+    "bundle-create-dry-run": ("bundle", "create", "debian.qcow2", "--output", "debian.tgz", "--dry-run"),
+    "bundle-show": ("bundle", "show", "debian.tgz"),
+    "bundle-check": ("bundle", "check", "debian.tgz"),
+    "disk-show": ("disk", "show", "child.qcow2"),
+    "disk-map": ("disk", "map", "debian.qcow2"),
+    "disk-convert": ("disk", "convert", "debian.qcow2", "debian.vhd", "--format", "vhd"),
+    "disk-compare": ("disk", "compare", "a.raw", "b.vhd"),
+    "profile-list": ("profile", "list"),
+    "profile-show": ("profile", "show", "rackspace"),
+    "doctor": ("doctor",),
+}
+CODES = {"bundle-check": 6, "disk-compare": 6, "doctor": 6}
+
+
+class FakedTestCase(CliTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.api = self.patch_api(
+            plan_bundle=support.plan(),
+            create_bundle=support.bundle_report(),
+            show_bundle=support.bundle_facts(),
+            check_bundle=support.check_report(Verdict.NOT_READY, finding(Severity.WARNING), finding()),
+            show_disk=support.child_facts(),
+            map_disk=support.extents(),
+            convert_disk=support.convert_report(),
+            compare_disks=support.different(),
+            profiles=BUILTIN,
+            doctor=support.diagnoses(),
+        )
+
+    def asked(self, name: str) -> tuple[object, ...]:
+        self.api[name].assert_called_once()
+        return self.api[name].call_args.args
+
+
+@ddt.ddt
+class GoldenTest(FakedTestCase):
+    """The whole output, for people and for programs."""
+
+    maxDiff = None
+
+    def golden(self, name: str, text: str) -> None:
+        path = GOLDEN / name
+        if UPDATE:
+            path.write_text(text, encoding="utf-8")
+        self.assertEqual(path.read_text(encoding="utf-8"), text)
+
+    @ddt.data(*CASES)
+    def test_json(self, name: str) -> None:
+        run = self.run_cli(*CASES[name], "-f", "json")
+        self.assertEqual((CODES.get(name, 0), ""), (run.code, run.err))
+        self.golden(f"{name}.json", run.out)
+        told = json.loads(run.out)
+        if isinstance(told, dict):
+            self.assertEqual(1, told["schema"])
+
+    @ddt.data(*CASES)
+    def test_text(self, name: str) -> None:
+        run = self.run_cli(*CASES[name])
+        self.assertEqual((CODES.get(name, 0), ""), (run.code, run.err))
+        self.golden(f"{name}.txt", run.out)
+
+    @ddt.data(*CASES)
+    def test_text_in_ascii(self, name: str) -> None:
+        run = self.run_cli(*CASES[name], encoding="ascii")
+        self.assertEqual(CODES.get(name, 0), run.code)
+        self.assertNotIn("\\u", run.out)
+
+    @ddt.data(*CASES)
+    def test_lines_keep_the_width(self, name: str) -> None:
+        for line in self.run_cli(*CASES[name]).out.splitlines():
+            # Checksums and property names are not broken.
+            self.assertTrue(len(line) <= 100 or "c" * 100 in line, line)
+
+    @ddt.data(*CASES)
+    def test_the_other_formats_work(self, name: str) -> None:
+        rows = name in ("disk-map", "profile-list", "doctor")
+        for formatter in ("yaml", "value", "csv" if rows else "shell"):
+            run = self.run_cli(*CASES[name], "-f", formatter)
+            self.assertEqual((CODES.get(name, 0), ""), (run.code, run.err))
+            self.assertTrue(run.out)
+
+
+@ddt.ddt
+class HelpTest(CliTestCase):
+    @ddt.data(*catalogue.COMMANDS)
+    def test_every_command_shows_an_example(self, name: str) -> None:
+        run = self.run_cli(*name.split(), "--help")
+        self.assertEqual((0, ""), (run.code, run.err))
+        self.assertIn("Example", run.out)
+        self.assertIn(f"  xenimage {name}", run.out)
+        self.assertEqual(run.out, self.run_cli("help", *name.split()).out)
+
+    @ddt.data(*catalogue.COMMANDS.values())
+    def test_the_table_says_what_the_command_says(self, entry: catalogue.Entry) -> None:
+        command = entry.load()
+        self.assertEqual(entry.summary, command.summary)
+        self.assertFalse(entry.summary.endswith("."))
+
+    @ddt.data((), ("--help",), ("-h",), ("help",))
+    def test_the_overview_names_every_command(self, words: tuple[str, ...]) -> None:
+        run = self.run_cli(*words)
+        self.assertEqual((0, ""), (run.code, run.err))
+        self.assertIn("Example", run.out)
+        for name, entry in catalogue.COMMANDS.items():
+            self.assertIn(f"  {name:<15} {entry.summary}\n", run.out)
+
+    def test_the_version(self) -> None:
+        run = self.run_cli("--version")
+        self.assertEqual((0, ""), (run.code, run.err))
+        self.assertRegex(run.out, r"\Axenimage \S.*\n\Z")
+        self.assertEqual(run, self.run_cli("-v", "--version"))
+
+
+@ddt.ddt
+class UsageTest(FakedTestCase):
+    @ddt.data(
+        (("bundel", "create"), "'bundel create' is no command", "bundle check, bundle create, bundle show"),
+        (("disk",), "'disk' is no command", "disk show, disk map, disk convert, disk compare"),
+        (("disk", "-v"), "'disk' is no command", "disk show, disk map, disk convert, disk compare"),
+    )
+    @ddt.unpack
+    def test_a_misspelt_command(self, words: tuple[str, ...], message: str, guess: str) -> None:
+        run = self.run_cli(*words)
+        self.assertEqual((2, "", f"{message}\nTIP: Did you mean: {guess}?\n"), (run.code, run.out, run.err))
+
+    def test_an_abbreviated_command(self) -> None:
+        self.assertEqual(0, self.run_cli("prof", "li").code)
+
+    @ddt.data(
+        ("--no-such-option",),
+        ("bundle", "create", "x"),
+        ("bundle", "create", "x", "--output", "y", "--property", "novalue"),
+        ("bundle", "create", "x", "--output", "y", "--size", "big"),
+        ("bundle", "create", "x", "--output", "y", "--jobs", "0"),
+        ("bundle", "create", "x", "--output", "y", "--compression", "xz"),
+        ("bundle", "create", "x", "--out", "y"),
+        ("disk", "convert", "x", "y"),
+        ("disk", "convert", "x", "y", "--format", "qcow2"),
+        ("disk", "map", "x", "-f", "shell"),
+        ("disk", "show", "x", "-f", "csv"),
+        ("profile", "show", "hyper-v"),
+        ("--progress", "loud", "doctor"),
+        ("--config-file", "/nonexistent", "bundle", "show", "x"),
+        ("--log-file", "/nonexistent/x", "doctor"),
+        ("--progress-fd", "987654", "bundle", "show", "x"),
+    )
+    @ddt.unpack
+    def test_wrong_use_ends_with_2_before_any_work(self, *words: str) -> None:
+        run = self.run_cli(*words)
+        self.assertEqual((2, ""), (run.code, run.out))
+        self.assertTrue(run.err)
+        for called in (name for name, fake in self.api.items() if name != "profiles" and fake.called):
+            self.fail(called)
+
+    def test_options_of_every_command_stand_anywhere(self) -> None:
+        self.assertEqual(6, self.run_cli("-q", "doctor", "--progress", "none", "--debug").code)
+
+    def test_nothing_behind_two_dashes_is_an_option(self) -> None:
+        self.run_cli("bundle", "show", "--", "-v")
+        self.assertEqual(("-v",), self.asked("show_bundle"))
+
+
+@ddt.ddt
+class CreateTest(FakedTestCase):
+    def wishes(self, *words: str, **environ: str) -> BundleOptions:
+        run = self.run_cli("bundle", "create", "a.qcow2", "--output", "a.tgz", *words, environ=environ)
+        self.assertEqual((0, ""), (run.code, run.err))
+        options = self.asked("create_bundle")[0]
+        assert isinstance(options, BundleOptions)
+        return options
+
+    def test_without_options(self) -> None:
+        expected = BundleOptions(source=SourceOptions(path="a.qcow2"), output="a.tgz")
+        self.assertEqual(expected, self.wishes())
+
+    def test_with_all_of_them(self) -> None:
+        words = (
+            "--format raw --snapshot s1 --backing b --backing c --profile rackspace --vm-mode xen --os-type linux"
+            " --property a=b --property c=d=e --size 20G --size-policy gib --compression best --jobs 3 --random-uuid"
+            " --force --verify -f json"
+        )
+        self.assertEqual(
+            BundleOptions(
+                source=SourceOptions(path="a.qcow2", format="raw", snapshot="s1", backing=("b", "c")),
+                output="a.tgz",
+                profile="rackspace",
+                vm_mode="xen",
+                os_type="linux",
+                properties=(("a", "b"), ("c", "d=e")),
+                size=20 * GIB,
+                size_policy=SizePolicy.GIB,
+                compression=Compression.BEST,
+                jobs=3,
+                random_uuid=True,
+                timestamp=1700000000,
+                force=True,
+                verify=True,
+            ),
+            self.wishes(*words.split(), SOURCE_DATE_EPOCH="1700000000"),
+        )
+
+    def test_the_configuration_fills_in(self) -> None:
+        path = self.scratch / "x.conf"
+        path.write_text(
+            "[defaults]\nprofile=cinder\njobs=5\ncompression=store\nsize_policy=gib\n[limits]\nmembers=7\n",
+            encoding="utf-8",
+        )
+        options = self.wishes(XENIMAGE_CONFIG_FILE=str(path))
+        self.assertEqual(
+            ("cinder", 5, Compression.STORE, SizePolicy.GIB),
+            (options.profile, options.jobs, options.compression, options.size_policy),
+        )
+        self.assertEqual(Limits(members=7), self.api["create_bundle"].call_args.kwargs["limits"])
+
+    @ddt.data("tomorrow", "-1", "1.5", "\uff11")
+    def test_a_senseless_epoch(self, text: str) -> None:
+        words = ("bundle", "create", "a", "--output", "b")
+        run = self.run_cli(*words, environ={"SOURCE_DATE_EPOCH": text})
+        message = f"environment variable SOURCE_DATE_EPOCH: {text!r}, expected seconds since 1970-01-01, digits only\n"
+        self.assertEqual((2, "", message), (run.code, run.out, run.err))
+
+    def test_the_report_stands_aside_when_the_bundle_goes_to_standard_output(self) -> None:
+        self.api["create_bundle"].return_value = support.bundle_report(output="-")
+        for words in ((), ("-f", "json")):
+            run = self.run_cli("bundle", "create", "a.qcow2", "--output", "-", *words)
+            self.assertEqual((0, ""), (run.code, run.out))
+            self.assertIn("b" * 64, run.err)
+            self.assertIn("BUNDLE", run.err)
+
+    def test_no_bundle_to_a_terminal(self) -> None:
+        run = self.run_cli("bundle", "create", "a.qcow2", "--output", "-", kind=support.Terminal)
+        self.assertEqual(
+            (2, "the bundle would go to the terminal, expected a pipe or a file\nTIP: Use --output FILE.\n"),
+            (run.code, run.err),
+        )
+        self.api["create_bundle"].assert_not_called()
+
+    def test_a_dry_run_makes_nothing(self) -> None:
+        run = self.run_cli("bundle", "create", "a.qcow2", "--output", "-", "--dry-run")
+        self.assertEqual(0, run.code)
+        self.assertTrue(run.out.endswith("Nothing was written (--dry-run).\n"))
+        self.api["create_bundle"].assert_not_called()
+
+    def test_a_dry_run_of_what_cannot_be_ends_with_6(self) -> None:
+        self.api["plan_bundle"].return_value = support.plan(vm_mode="foo")
+        run = self.run_cli("bundle", "create", "a.qcow2", "--output", "a.tgz", "--dry-run")
+        self.assertEqual(6, run.code)
+        self.assertIn("property.vm_mode.value", run.out)
+
+    def test_a_target_without_glance_gets_its_own_next_step(self) -> None:
+        self.api["create_bundle"].return_value = support.bundle_report(profile="xcp-ng")
+        run = self.run_cli("bundle", "create", "a.qcow2", "--output", "a.tgz", "--profile", "xcp-ng")
+        self.assertIn("xe vdi-import", run.out)
+        self.assertNotIn("openstack image create", run.out)
+
+    def test_odd_names_are_quoted_in_the_upload_commands(self) -> None:
+        report = support.bundle_report(output="my bundle.tgz", properties=(("note", "it's"),))
+        self.api["create_bundle"].return_value = report
+        run = self.run_cli("bundle", "create", "a", "--output", "my bundle.tgz", "-f", "json")
+        commands = json.loads(run.out)["upload_commands"]
+        self.assertIn("--property 'note=it'\"'\"'s' --file 'my bundle.tgz' debian", commands[0])
+
+    def test_only_one_field(self) -> None:
+        words = ("bundle", "create", "a", "--output", "b", "-f", "value", "-c", "sha256")
+        self.assertEqual("b" * 64 + "\n", self.run_cli(*words).out)
+
+
+class OtherCommandsTest(FakedTestCase):
+    def test_check_ends_with_0_below_errors(self) -> None:
+        for verdict in (Verdict.SOUND, Verdict.USABLE):
+            self.api["check_bundle"].return_value = support.check_report(verdict)
+            self.assertEqual(0, self.run_cli("bundle", "check", "a.tgz").code)
+
+    def test_check_passes_the_profile_on(self) -> None:
+        self.run_cli("bundle", "check", "a.tgz", "--profile", "cinder")
+        self.assertEqual("cinder", self.api["check_bundle"].call_args.kwargs["profile"])
+
+    def test_compare_ends_with_0_for_equal_disks(self) -> None:
+        self.api["compare_disks"].return_value = Comparison(equal=True, first_difference=None, sizes=(1, 1), compared=1)
+        run = self.run_cli("disk", "compare", "a", "b", "--source-format", "raw", "--second-format", "vhd")
+        self.assertEqual(0, run.code)
+        expected = (SourceOptions(path="a", format="raw"), SourceOptions(path="b", format="vhd"))
+        self.assertEqual(expected, self.asked("compare_disks"))
+
+    def test_convert_tells_its_two_formats_apart(self) -> None:
+        words = "disk convert a b --format vhd --source-format raw -f json --force --random-uuid --jobs 2"
+        self.assertEqual(0, self.run_cli(*words.split()).code)
+        self.assertEqual(
+            (
+                ConvertOptions(
+                    source=SourceOptions(path="a", format="raw"),
+                    output="b",
+                    format="vhd",
+                    jobs=2,
+                    force=True,
+                    random_uuid=True,
+                ),
+            ),
+            self.asked("convert_disk"),
+        )
+
+    def test_show_and_map_take_either_name_of_the_source_format(self) -> None:
+        for name in ("--format", "--source-format"):
+            for verb, function in (("show", "show_disk"), ("map", "map_disk")):
+                self.api[function].reset_mock()
+                self.assertEqual(0, self.run_cli("disk", verb, "a", name, "raw", "-f", "json").code)
+                self.assertEqual((SourceOptions(path="a", format="raw"),), self.asked(function))
+
+    def test_map_lists_some_for_people_and_all_for_programs(self) -> None:
+        run = self.run_cli("disk", "map", "a", "--limit", "1")
+        self.assertIn("3 more of 4 extents", run.out)
+        self.assertEqual(4, len(json.loads(self.run_cli("disk", "map", "a", "--limit", "1", "-f", "json").out)))
+
+    def test_map_of_nothing(self) -> None:
+        self.api["map_disk"].return_value = ()
+        self.assertEqual(0, self.run_cli("disk", "map", "a").code)
+
+    def test_doctor_tells_of_a_broken_configuration(self) -> None:
+        path = self.scratch / "x.conf"
+        path.write_text("[limits\n", encoding="utf-8")
+        self.run_cli("--config-file", str(path), "doctor", "/var/tmp")
+        directory, problems = self.asked("doctor")
+        self.assertEqual("/var/tmp", directory)
+        self.assertEqual([("configuration", False)], [(each.what, each.good) for each in problems])  # type: ignore[attr-defined]
+
+    def test_doctor_ends_with_0_if_all_is_well(self) -> None:
+        self.api["doctor"].return_value = support.diagnoses()[:1]
+        run = self.run_cli("doctor")
+        self.assertEqual((0, "good  python  3.11\n\nAll is well.\n"), (run.code, run.out))
+
+    def test_a_file_name_that_is_no_text(self) -> None:
+        facts = dataclasses.replace(support.bundle_facts(), path="a\udcff.tgz")
+        self.api["show_bundle"].return_value = facts
+        run = self.run_cli("bundle", "show", "a\udcff.tgz")
+        self.assertEqual(0, run.code, run.err)
+        self.assertIn("a\\udcff.tgz", run.out)

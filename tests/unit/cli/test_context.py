@@ -1,0 +1,147 @@
+"""The surroundings of a command: terminal, progress, configuration, other cliff applications."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import os
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import cliff.app
+import cliff.command
+import cliff.commandmanager
+import ddt
+
+from tests.unit.cli import support
+from tests.unit.cli.support import CliTestCase, Terminal
+from xenimage.cli import catalogue
+from xenimage.cli.cliffapp import CliffApp
+from xenimage.cli.command import Command
+
+if TYPE_CHECKING:
+    from xenimage.model.report import BundleFacts
+    from xenimage.model.transfer import Progress
+
+TERM = {"TERM": "xterm"}
+
+
+def work(path: str, *, progress: Progress, **_: Any) -> BundleFacts:
+    """Do some work that progress can show."""
+    progress.start("Reading", 100)
+    progress.advance(100)
+    progress.stop()
+    return support.bundle_facts()
+
+
+class ProgressTest(CliTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.patch_api(show_bundle=None)["show_bundle"].side_effect = work
+
+    def test_a_bar_on_a_terminal(self) -> None:
+        run = self.run_cli("bundle", "show", "x", kind=Terminal, environ=TERM)
+        self.assertIn("100 %  100 B of 100 B", run.err)
+        self.assertIn("\x1b[1mBundle\x1b[0m\n", run.out)
+
+    def test_none_where_nobody_looks(self) -> None:
+        self.assertEqual("", self.run_cli("bundle", "show", "x").err)
+        self.assertEqual("", self.run_cli("-q", "bundle", "show", "x", kind=Terminal, environ=TERM).err)
+        self.assertEqual("", self.run_cli("bundle", "show", "x", kind=Terminal, environ={"TERM": "dumb"}).err)
+        self.assertEqual("", self.run_cli("--progress", "none", "bundle", "show", "x", kind=Terminal).err)
+
+    def test_no_colour_on_request(self) -> None:
+        run = self.run_cli("bundle", "show", "x", kind=Terminal, environ={**TERM, "NO_COLOR": "1"})
+        self.assertNotIn("\x1b", run.out)
+
+    def test_a_bar_on_request(self) -> None:
+        self.assertIn("100 %", self.run_cli("--progress", "bar", "bundle", "show", "x").err)
+
+    def test_json_lines(self) -> None:
+        lines = [json.loads(line) for line in self.run_cli("--progress=json", "bundle", "show", "x").err.splitlines()]
+        self.assertEqual(
+            [("Reading", 0, 100), ("Reading", 100, 100)], [(e["stage"], e["done"], e["total"]) for e in lines]
+        )
+
+    def test_json_lines_to_a_descriptor(self) -> None:
+        read, write = os.pipe()
+        self.assertEqual("", self.run_cli("--progress-fd", str(write), "bundle", "show", "x").err)
+        os.close(write)
+        with os.fdopen(read) as stream:
+            self.assertEqual(100, json.loads(stream.read().splitlines()[-1])["done"])
+
+    def test_an_error_takes_the_bar_away(self) -> None:
+        def fail(path: str, *, progress: Progress, **_: Any) -> None:
+            progress.start("Reading", 100)
+            raise ValueError("oops")
+
+        self.patch_api(show_bundle=None)["show_bundle"].side_effect = fail
+        run = self.run_cli("bundle", "show", "x", kind=Terminal, environ=TERM)
+        self.assertIn("\r\x1b[Kxenimage: internal error", run.err)
+
+
+class LogTest(CliTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+
+        def tell(path: str, **_: Any) -> BundleFacts:
+            logging.getLogger("xenimage.test").debug("some detail")
+            logging.getLogger("xenimage.test").info("some step")
+            return support.bundle_facts()
+
+        self.patch_api(show_bundle=None)["show_bundle"].side_effect = tell
+
+    def test_silent_by_default(self) -> None:
+        self.assertEqual("", self.run_cli("bundle", "show", "x").err)
+
+    def test_verbose(self) -> None:
+        self.assertEqual("INFO xenimage.test: some step\n", self.run_cli("bundle", "show", "x", "-v").err)
+
+    def test_more_verbose(self) -> None:
+        self.assertIn("DEBUG xenimage.test: some detail\n", self.run_cli("-vv", "bundle", "show", "x").err)
+
+    def test_to_a_file(self) -> None:
+        path = self.scratch / "log"
+        self.assertEqual("", self.run_cli("--log-file", str(path), "bundle", "show", "x").err)
+        self.assertIn("some detail", path.read_text(encoding="utf-8"))
+
+
+@ddt.ddt
+class CliffTest(CliTestCase):
+    """The contract with cliff, held against the real one."""
+
+    @ddt.data(*catalogue.COMMANDS)
+    def test_a_plain_cliff_application_runs_our_commands(self, name: str) -> None:
+        manager = cliff.commandmanager.CommandManager("xenimage.no.such.namespace")
+        manager.add_command(name, catalogue.COMMANDS[name].load())  # type: ignore[arg-type]
+        app = cliff.app.App("a program", "1.0", manager)
+        with contextlib.redirect_stderr(io.StringIO()), self.assertRaises(SystemExit) as caught:
+            app.run([*name.split(), "--no-such-option"])
+        self.assertEqual(2, caught.exception.code)
+
+    def test_results_reach_its_output(self) -> None:
+        self.patch_api(doctor=support.diagnoses()[:1])
+        manager = cliff.commandmanager.CommandManager("xenimage.no.such.namespace")
+        manager.add_command("image doctor", catalogue.COMMANDS["doctor"].load())  # type: ignore[arg-type]
+        app = cliff.app.App("a program", "1.0", manager)
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            self.assertEqual(0, app.run(["-q", "image", "doctor", "-f", "json"]))
+        self.assertEqual("python", json.loads(out.getvalue())[0]["what"])
+
+    def test_our_commands_are_known_as_its_own(self) -> None:
+        CliffApp()
+        self.assertTrue(issubclass(Command, cliff.command.Command))
+
+    def test_completion_knows_commands_and_options(self) -> None:
+        run = self.run_cli("complete")
+        self.assertEqual((0, ""), (run.code, run.err))
+        self.assertIn("cmds_bundle='check create show'", run.out)
+        self.assertIn("--vm-mode", run.out)
+        script = self.scratch / "complete.sh"
+        script.write_text(run.out, encoding="utf-8")
+        subprocess.run(["bash", "-n", str(script)], check=True)
+
+    def test_completion_for_an_unknown_shell(self) -> None:
+        self.assertEqual(2, self.run_cli("complete", "--shell", "dos").code)
