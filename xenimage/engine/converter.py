@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from xenimage.engine.mapper import map_blocks
 from xenimage.engine.passes import Passes, content_uuid, random_uuid
-from xenimage.engine.planner import clamp_time, target_size
+from xenimage.engine.planner import clamp_time, decide_jobs, target_size
 from xenimage.exceptions import UsageError
 from xenimage.formats.vhd.layout import BLOCK_SIZE
 from xenimage.formats.vhd.writer import BITMAP, GAP, NewVhd
@@ -29,13 +29,14 @@ _HOLE = 64 * KIB
 def convert(disk: Disk, options: ConvertOptions, jobs: int, limits: Limits, progress: Progress) -> ConvertReport:
     """Write *disk* to the output that *options* name.
 
-    :raises UsageError: a format that cannot be written, or an output that may not be replaced.
+    :raises UsageError: a format that cannot be written, no thread at all, or an output that may not be replaced.
     :raises TransferError: the output cannot be written; nothing is left of it.
     """
     if options.format not in FORMATS:
         raise UsageError(f"cannot write {options.format!r}", expected=" or ".join(FORMATS))
     started = time.monotonic()
-    passes = Passes(disk=disk, ranges=map_blocks(disk, limits).ranges, jobs=options.jobs or jobs, progress=progress)
+    threads = decide_jobs(options.jobs, jobs)
+    passes = Passes(disk=disk, ranges=map_blocks(disk, limits).ranges, jobs=threads, progress=progress)
     sink = FileSink(options.output, force=options.force)
     try:
         size, stored = _write_raw(passes, sink) if options.format == "raw" else _write_vhd(passes, sink, options)

@@ -9,7 +9,7 @@ from xenimage.exceptions import UnsupportedError, UsageError
 from xenimage.formats.vhd.layout import BLOCK_SIZE, EPOCH, SIZE_MAX
 from xenimage.formats.vhd.writer import NewVhd
 from xenimage.model.finding import Finding, Severity
-from xenimage.model.plan import Plan, SizePolicy
+from xenimage.model.plan import DIGESTS, Plan, SizePolicy
 from xenimage.profiles.properties import decide
 from xenimage.units import GIB, format_size, round_up
 
@@ -28,11 +28,13 @@ def plan(options: BundleOptions, profile: Profile, source: DiskFacts, blocks: Bl
 
     :param jobs: threads to use where the options do not say.
     :param now: Unix seconds; no timestamp may lie behind it.
-    :raises UsageError: a size below the source's, no thread at all, a property given twice.
+    :raises UsageError: a size below the source's, no thread at all, a property given twice, an unknown digest.
     :raises UnsupportedError: larger than any VHD.
     """
-    if options.jobs is not None and options.jobs < 1:
-        raise UsageError(f"{options.jobs} jobs are asked for", expected="at least 1")
+    threads = decide_jobs(options.jobs, jobs)
+    for name in options.digests:
+        if name not in DIGESTS:
+            raise UsageError(f"{name!r} is no digest", expected=f"one of {', '.join(DIGESTS)}")
     virtual_size = target_size(source.virtual_size, options.size, options.size_policy)
     timestamp = clamp_time(options.timestamp, now)
     properties, findings = decide(profile, options)
@@ -46,11 +48,21 @@ def plan(options: BundleOptions, profile: Profile, source: DiskFacts, blocks: Bl
         blocks=blocks.ranges,
         data_size=blocks.blocks * BLOCK_SIZE,
         output_size_max=size_bound(vhd, blocks.blocks),
-        jobs=options.jobs or jobs,
+        jobs=threads,
         timestamp=timestamp,
         properties=properties,
         findings=(*source.findings, *_size_findings(profile, source.virtual_size, virtual_size, vhd), *findings),
     )
+
+
+def decide_jobs(wished: int | None, usual: int) -> int:
+    """Threads to use.
+
+    :raises UsageError: none at all.
+    """
+    if wished is not None and wished < 1:
+        raise UsageError(f"{wished} jobs are asked for", expected="at least 1")
+    return wished or usual
 
 
 def target_size(source_size: int, wished: int | None = None, policy: SizePolicy = SizePolicy.EXACT) -> int:
