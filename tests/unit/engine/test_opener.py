@@ -1,0 +1,260 @@
+"""From paths to disks: chains of what the user gave, and nothing that an image names."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import ddt
+
+from tests.base import TestCase
+from tests.builders import qcow2, vhd, vmdk
+from tests.builders.pattern import pattern
+from xenimage import api
+from xenimage.engine.opener import open_leaf, open_source, same_file
+from xenimage.exceptions import FormatError, LimitError, UnsafeError, UnsupportedError, UsageError
+from xenimage.limits import STRICT, Limits
+from xenimage.model.extent import Kind
+from xenimage.model.plan import BundleOptions, SourceOptions
+
+KIB64 = 64 << 10
+MIB = 1 << 20
+SIZE = 4 * MIB
+OPENED: list[str] = []
+RECORDING = [False]
+
+
+def audit(event: str, arguments: tuple[object, ...]) -> None:
+    if RECORDING[0] and event == "open":
+        OPENED.append(str(arguments[0]))
+
+
+sys.addaudithook(audit)
+
+
+class OpenerTestCase(TestCase):
+    def put(self, name: str, data: bytes | bytearray) -> str:
+        path = self.scratch / name
+        path.write_bytes(data)
+        return str(path)
+
+    def qcow2(self, name: str, form: str = "plain", backing: bytes = b"", seed: int = 0, first: int = 0) -> str:
+        forms = ("absent",) * first + (form,)
+        state = qcow2.State(size=SIZE, forms=forms, seed=seed)  # type: ignore[arg-type]
+        return self.put(name, qcow2.Image(state=state, backing=backing).build())
+
+    def open(self, path: str, *backing: str, limits: Limits = STRICT, **more: object):
+        disk = open_source(SourceOptions(path=path, backing=backing, **more), limits)
+        self.addCleanup(disk.close)
+        return disk
+
+    def read(self, disk, offset=0, length=KIB64) -> bytes:
+        buffer = bytearray(length)
+        disk.read_into(offset, memoryview(buffer))
+        return bytes(buffer)
+
+    def files(self) -> list[str]:
+        return os.listdir("/proc/self/fd")
+
+
+@ddt.ddt
+class ChainTest(OpenerTestCase):
+    def test_each_disk_answers_where_it_has_something(self):
+        base = self.put("base.raw", pattern(0, SIZE, seed=1))
+        middle = self.qcow2("middle.qcow2", backing=b"base.raw", seed=2, first=1)
+        leaf = self.qcow2("leaf.qcow2", backing=b"middle.qcow2", seed=3)
+        disk = self.open(leaf, middle, base)
+        self.assertEqual(pattern(0, KIB64, 3), self.read(disk))
+        self.assertEqual(pattern(KIB64, KIB64, 2), self.read(disk, KIB64))
+        self.assertEqual(pattern(2 * KIB64, KIB64, 1), self.read(disk, 2 * KIB64))
+        self.assertEqual({Kind.DATA}, {extent.kind for extent in disk.extents(0, SIZE)})
+
+    def test_closing_it_closes_all(self):
+        base = self.put("base.raw", pattern(0, SIZE))
+        leaf = self.qcow2("leaf.qcow2", backing=b"base.raw")
+        before = self.files()
+        disk = open_source(SourceOptions(path=leaf, backing=(base,)), STRICT)
+        self.assertEqual(len(before) + 2, len(self.files()))
+        disk.close()
+        self.assertEqual(before, self.files())
+
+    def refused(self, error: type[Exception], text: str, *paths: str, limits: Limits = STRICT, **more: object):
+        before = self.files()
+        with self.assertRaisesRegex(error, text) as caught:
+            open_source(SourceOptions(path=paths[0], backing=paths[1:], **more), limits)
+        self.assertEqual(before, self.files(), "a file stayed open")
+        return caught.exception
+
+    def test_a_parent_that_was_not_given(self):
+        leaf = self.qcow2("leaf.qcow2", backing=b"base.raw")
+        self.put("base.raw", bytes(SIZE))
+        error = self.refused(
+            UnsafeError,
+            "leaf.qcow2: wants the parent 'base.raw', which is not opened on the word of an image, "
+            "expected the parent's path from you",
+            leaf,
+        )
+        self.assertIn("--backing FILE", error.tip)
+
+    def test_the_parent_of_the_parent(self):
+        middle = self.qcow2("middle.qcow2", backing=b"base.raw")
+        leaf = self.qcow2("leaf.qcow2", backing=b"middle.qcow2")
+        self.refused(UnsafeError, "middle.qcow2: wants the parent 'base.raw'", leaf, middle)
+
+    def test_a_parent_too_many(self):
+        leaf, base = self.qcow2("leaf.qcow2"), self.put("base.raw", bytes(SIZE))
+        self.refused(UsageError, "leaf.qcow2: wants no parent, but .*base.raw was given", leaf, base)
+
+    def test_a_raw_disk_has_no_parent(self):
+        one, two = self.put("one.raw", bytes(SIZE)), self.put("two.raw", bytes(SIZE))
+        self.refused(UsageError, "one.raw: wants no parent", one, two)
+
+    def differencing(self, parent: bytes) -> bytes:
+        return bytes(
+            vhd.Vhd(
+                size=SIZE,
+                kind=vhd.DIFFERENCING,
+                blocks={1: [0]},
+                parent=parent,
+                locators=vhd.blktap_locators("base.vhd"),
+                seed=9,
+            )
+            .build()
+            .data
+        )
+
+    def test_the_wrong_parent(self):
+        leaf = self.put("leaf.vhd", self.differencing(b"r" * 16))
+        right = self.put("right.vhd", vhd.Vhd(size=SIZE, blocks={0: [0]}, identity=b"r" * 16).build().data)
+        wrong = self.put("wrong.vhd", vhd.Vhd(size=SIZE, blocks={0: [0]}, identity=b"w" * 16).build().data)
+        disk = self.open(leaf, right)
+        self.assertEqual(pattern(0, 512), self.read(disk, 0, 512))
+        self.assertEqual(pattern(2 * MIB, 512, 9), self.read(disk, 2 * MIB, 512))
+        error = self.refused(UnsafeError, "leaf.vhd: its parent is .*, but .*wrong.vhd is ", leaf, wrong)
+        self.assertIn("garbage", error.tip)
+
+    @ddt.data("same", "symbolic", "hard", "dotted")
+    def test_the_same_file_twice(self, kind):
+        leaf = self.qcow2("leaf.qcow2", backing=b"leaf.qcow2")
+        other = {"same": leaf, "dotted": os.path.join(self.scratch, ".", "leaf.qcow2")}.get(kind)
+        if other is None:
+            other = str(self.scratch / "other")
+            (os.symlink if kind == "symbolic" else os.link)(leaf, other)
+        self.refused(UsageError, "is the same file as .*leaf.qcow2, expected each disk of the chain once", leaf, other)
+
+    def test_a_chain_that_is_too_long(self):
+        paths = [self.put(f"{number}.raw", b"x") for number in range(4)]
+        self.refused(LimitError, "the number of disks in the chain is 4", *paths, limits=Limits(chain_depth=3))
+
+    def test_a_missing_file(self):
+        leaf = self.qcow2("leaf.qcow2", backing=b"base")
+        self.refused(UsageError, "missing: cannot be opened: No such file", leaf, str(self.scratch / "missing"))
+        self.refused(UsageError, "is a directory, expected a file or a block device", str(self.scratch))
+
+    def test_a_broken_parent(self):
+        leaf, base = self.qcow2("leaf.qcow2", backing=b"base"), self.put("base", b"QFI\xfb\0\0\0\3")
+        self.refused(FormatError, "", leaf, base)
+
+    def test_a_parent_that_cannot_be_read(self):
+        leaf = self.qcow2("leaf.qcow2", backing=b"base")
+        state = qcow2.State(size=SIZE)
+        base = self.put("base", qcow2.Image(state=state, encryption=1).build())
+        self.refused(UnsupportedError, "base", leaf, base)
+
+    def test_options_are_those_of_the_leaf(self):
+        taken = qcow2.Taken(identity="1", name="old", state=qcow2.State(size=SIZE, forms=("plain",), seed=5))
+        leaf = self.put(
+            "leaf", qcow2.Image(state=qcow2.State(size=SIZE, forms=("plain",)), taken=(taken,), backing=b"b").build()
+        )
+        base = self.put("base.raw", bytes(SIZE))
+        self.assertEqual(pattern(0, KIB64, 5), self.read(self.open(leaf, base, format="qcow2", snapshot="old")))
+        self.assertEqual(pattern(0, KIB64), self.read(self.open(leaf, base)))
+        self.refused(UsageError, "snapshot", base, snapshot="old")
+
+    def test_a_forced_format(self):
+        path = self.qcow2("disk.qcow2")
+        self.assertTrue(self.read(self.open(path, format="raw"), 0, 4) == b"QFI\xfb")
+        self.refused(FormatError, "", path, format="vhd")
+        self.refused(UsageError, "'bogus' is no format", path, format="bogus")
+
+    def test_a_bundle_is_a_disk(self):
+        raw, bundle = self.put("a.raw", pattern(0, SIZE)), str(self.scratch / "a.tgz")
+        api.create_bundle(BundleOptions(source=SourceOptions(path=raw), output=bundle))
+        for form in (None, "bundle"):
+            self.assertEqual(pattern(0, KIB64), self.read(self.open(bundle, format=form)))
+        self.refused(UsageError, "a bundle has no internal snapshots", bundle, snapshot="1")
+        self.refused(FormatError, "", raw, format="bundle")
+
+    def test_a_leaf_is_shown_without_its_parents(self):
+        leaf = self.qcow2("leaf.qcow2", backing=b"base.raw")
+        disk = open_leaf(SourceOptions(path=leaf), STRICT)
+        self.addCleanup(disk.close)
+        self.assertEqual("base.raw", disk.facts.parent.name)
+
+    def test_same_file(self):
+        one = self.put("one", b"")
+        self.assertTrue(same_file(one, one))
+        self.assertFalse(same_file(one, one + "missing"))
+        self.assertFalse(same_file(one, self.put("two", b"")))
+
+
+class NamesInsideTest(OpenerTestCase):
+    """No name in an image is ever opened: watched at the interpreter's own door."""
+
+    SECRET = "/etc/passwd"
+
+    def watch(self, call) -> None:
+        OPENED.clear()
+        RECORDING[0] = True
+        try:
+            with self.assertRaises((UnsafeError, FormatError, UsageError)) as caught:
+                call()
+        finally:
+            RECORDING[0] = False
+        self.assertNotIn(self.SECRET, OPENED)
+        self.assertNotIn(os.path.basename(self.SECRET), [os.path.basename(path) for path in OPENED])
+        self.assertTrue(OPENED, "the watcher saw nothing at all")
+        self.assertNotIn("root:", str(caught.exception))
+
+    def try_everything(self, path: str) -> None:
+        output = str(self.scratch / "out.tgz")
+        options = SourceOptions(path=path)
+        self.watch(lambda: open_source(options, STRICT))
+        self.watch(lambda: api.plan_bundle(BundleOptions(source=options, output=output)))
+        self.watch(lambda: api.create_bundle(BundleOptions(source=options, output=output, force=True)))
+        self.assertFalse(os.path.exists(output))
+
+    def test_the_backing_file_of_a_qcow2(self):
+        for name in (b"/etc/passwd", b"file:///etc/passwd", b'json:{"driver":"raw","file.filename":"/etc/passwd"}'):
+            self.try_everything(self.qcow2("evil.qcow2", backing=name))
+
+    def test_the_data_file_of_a_qcow2(self):
+        state = qcow2.State(size=SIZE, forms=("plain",))
+        image = qcow2.Image(state=state, incompatible=4, extensions=((0x44415441, b"/etc/passwd"),))
+        self.try_everything(self.put("evil.qcow2", image.build()))
+
+    def test_the_extent_of_a_vmdk(self):
+        for name in ("/etc/passwd", "../../../../../../../../etc/passwd", "..\\etc\\passwd"):
+            text = vmdk.descriptor("monolithicFlat", [f'RW 2 FLAT "{name}" 0'])
+            self.try_everything(self.put("evil.vmdk", text))
+
+    def test_a_link_beside_a_vmdk(self):
+        (self.scratch / "flat.vmdk").symlink_to(self.SECRET)
+        text = vmdk.descriptor("monolithicFlat", ['RW 2 FLAT "flat.vmdk" 0'])
+        path = self.put("evil.vmdk", text)
+        with self.assertRaisesRegex(UnsafeError, "symbolic link"):
+            open_source(SourceOptions(path=path), STRICT)
+
+    def test_the_parent_of_a_vmdk(self):
+        text = vmdk.descriptor("monolithicSparse", ['RW 8192 SPARSE "evil.vmdk"'], parent="12345678", hint=self.SECRET)
+        self.try_everything(self.put("evil.vmdk", vmdk.monolithic({}, 8192, text=text).data))
+
+    def test_the_parent_of_a_vhd(self):
+        image = vhd.Vhd(
+            size=SIZE,
+            kind=vhd.DIFFERENCING,
+            parent_name=self.SECRET,
+            parent=b"p" * 16,
+            locators=vhd.blktap_locators("../../../../../../etc/passwd"),
+        )
+        self.try_everything(self.put("evil.vhd", image.build().data))
