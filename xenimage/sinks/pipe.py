@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 from typing import TYPE_CHECKING
 
 from xenimage.exceptions import TransferError
@@ -38,6 +39,9 @@ class PipeSink:
                     count = os.write(self._descriptor, view)
                 except BrokenPipeError:
                     raise
+                except BlockingIOError:  # whoever shares the pipe with us has set it so
+                    select.select([], [self._descriptor], [])
+                    continue
                 except OSError as error:
                     raise TransferError(
                         f"cannot be written: {error.strerror}, after {self.size} bytes", done=self.size, where=self.name

@@ -52,6 +52,19 @@ class PipeSinkTest(TestCase):
             PipeSink(1, "pipe", ()).write([b"abcdefgh", b"ij"])
         self.assertEqual([b"abc", b"def", b"gh", b"ij"], sent)
 
+    def test_a_pipe_that_does_not_block_is_waited_for(self):
+        reading, writing = self.pipe()
+        os.set_blocking(writing.fileno(), False)
+        received = []
+        reader = threading.Thread(target=lambda: received.append(reading.read()))
+        sink = PipeSink(writing.fileno(), "pipe", ())
+        sink.write([CONTENT[:1000]])
+        reader.start()
+        sink.write([CONTENT[1000:]])
+        writing.close()
+        reader.join()
+        self.assertEqual([CONTENT], received)
+
     def test_a_reader_that_went_away(self):
         reading, writing = self.pipe()
         reading.close()
