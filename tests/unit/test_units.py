@@ -37,7 +37,8 @@ class ParseTest(TestCase):
 class FormatTest(TestCase):
     @ddt.data(
         (0, "0 B"), (1023, "1023 B"), (KIB, "1 KiB"), (1536, "1.50 KiB"), (20 * GIB, "20 GiB"),
-        (3 * GIB // 2, "1.50 GiB"), (2040 * GIB, "1.99 TiB"), (TIB, "1 TiB"), (-3 * MIB, "-3 MiB"), (1234567, "1.18 MiB"),
+        (3 * GIB // 2, "1.50 GiB"), (2040 * GIB, "1.99 TiB"), (TIB, "1 TiB"), (-3 * MIB, "-3 MiB"),
+        (1234567, "1.18 MiB"),
     )  # fmt: skip
     @ddt.unpack
     def test_sizes(self, size, text):
