@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "ext"))
+
 project = "xenimage"
 copyright = "The xenimage contributors"
 author = "The xenimage contributors"
 
-extensions = ["openstackdocstheme"]
+extensions = ["openstackdocstheme", "oslo_config.sphinxext", "sphinx.ext.autodoc", "xenimage_pages"]
 html_theme = "openstackdocs"
+html_static_path = ["_static"]
+html_css_files = ["xenimage.css"]
 pygments_style = "native"
 nitpicky = True
+# What is not ours has no page here. Of our own packages only the library's door, its values and its errors have one.
+nitpick_ignore_regex = [
+    (r"py:.*", r"(?!xenimage\.(api|exceptions|limits|model)\b).*"),
+    (r"py:.*", r"xenimage\.limits\.STRICT"),
+]
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_class_signature = "mixed"
+autodoc_preserve_defaults = True
 
 openstackdocs_auto_name = False
 openstackdocs_pdf_link = False
