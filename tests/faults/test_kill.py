@@ -33,6 +33,20 @@ def read_into(self, offset, buffer):
 FileSource.read_into = read_into
 sys.exit(main())
 """
+# Stops itself when the method of the sink was called and the output has so many bytes, for the test to send a signal.
+HOLDING = """
+import os, signal, sys
+from xenimage.cli.app import main
+from xenimage.sinks.file import FileSink
+real = FileSink.{method}
+def method(self, *arguments):
+    real(self, *arguments)
+    if self.size >= {size}:
+        FileSink.{method} = real
+        os.kill(os.getpid(), signal.SIGSTOP)
+FileSink.{method} = method
+sys.exit(main())
+"""
 # A source whose device fails behind 8 MiB.
 FAILING = """
 import errno, os, sys
@@ -92,6 +106,13 @@ class CommandTestCase(TestCase):
     def orphans(self) -> list[pathlib.Path]:
         return [self.directory / name for name in self.names() if name.endswith(".xenimage-part")]
 
+    def hold(self, method: str, size: int, *more: str) -> subprocess.Popen[bytes]:
+        """A run that has stopped behind a call of the sink's *method*."""
+        process = self.start(self.words(*more, code=HOLDING.format(method=method, size=size)))
+        _, status = os.waitpid(process.pid, os.WUNTRACED)
+        self.assertTrue(os.WIFSTOPPED(status), "ended before it stopped")
+        return process
+
     def wait_for_bytes(self, process: subprocess.Popen[bytes], count: int, known: list[pathlib.Path]) -> None:
         """Return as soon as the process's own temporary file has *count* bytes, or the process is over."""
         while process.poll() is None:
@@ -116,24 +137,30 @@ class KillTest(CommandTestCase):
     @ddt.data(False, True)
     def test_at_any_moment_nothing_half_made_has_the_name(self, replaces):
         chance = random.Random(replaces)
-        codes = []
-        for size in (0, 1, 3 * MIB, 11 * MIB, 24 * MIB, 24 * MIB):
+        moments = ["write", "patch", "flush", 0, 3 * MIB, 24 * MIB, 24 * MIB]
+        for moment in moments:
             if replaces:
                 self.output.write_bytes(OLD)
             else:
                 self.output.unlink(missing_ok=True)
+            force = ["--force"] if replaces else []
             before = self.orphans()
-            process = self.start(self.words(*(["--force"] if replaces else [])))
-            self.wait_for_bytes(process, size, before)
-            time.sleep(chance.random() * 0.03)
+            if isinstance(moment, str):
+                process = self.hold(moment, 0, *force)
+            else:
+                process = self.start(self.words(*force))
+                self.wait_for_bytes(process, moment, before)
+                time.sleep(chance.random() * 0.03)
             process.kill()
-            codes.append(process.wait())
-            if process.returncode == 0 or not self.is_old(replaces):
+            process.wait()
+            if isinstance(moment, str):
+                self.assertTrue(self.is_old(replaces))
+                self.assertEqual(1, len(self.orphans()))
+            elif not self.is_old(replaces):
                 self.assert_whole()
             # The run removed what the one before left, before it left something itself. Between naming and removing
             # the temporary name, both are there.
             self.assertLessEqual(len(self.orphans()), 1)
-        self.assertIn(-signal.SIGKILL, codes)
         self.output.unlink(missing_ok=True)
         self.assertEqual((0, ""), self.run_words(self.words("--quiet")))
         self.assertEqual(["out.tgz"], self.names())
@@ -149,20 +176,26 @@ class KillTest(CommandTestCase):
 class SignalTest(CommandTestCase):
     @ddt.data(
         *[
-            (number, code, size, replaces)
+            (number, code, method, size, replaces)
             for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130))
-            for size, replaces in ((1, False), (5 * MIB, True), (17 * MIB, False))
+            for method, size, replaces in (
+                ("write", 0, False),
+                ("write", 5 * MIB, True),
+                ("patch", 24 * MIB, False),
+                ("flush", 0, True),
+                ("duplicate", 0, False),
+            )
         ]
     )
     @ddt.unpack
-    def test_leaves_nothing(self, number, code, size, replaces):
+    def test_leaves_nothing(self, number, code, method, size, replaces):
         if replaces:
             self.output.write_bytes(OLD)
         before = self.names()
-        words = self.words("--compression", "best", "--jobs", "1", "--verify", *(["--force"] if replaces else []))
-        process = self.start(words)
-        self.wait_for_bytes(process, size, [])
+        process = self.hold(method, size, "--verify", *(["--force"] if replaces else []))
+        self.assertEqual(len(before) + 1, len(self.names()))
         process.send_signal(number)
+        process.send_signal(signal.SIGCONT)
         _, said = process.communicate(timeout=60)
         self.assertEqual(code, process.returncode, said)
         self.assertNotIn(b"Traceback", said)
