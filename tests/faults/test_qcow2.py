@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import random
 import struct
-import time
 import tracemalloc
 
 import ddt
@@ -227,13 +226,11 @@ class FaultTest(FaultTestCase):
     @ddt.data(*HEADER, *SNAPSHOT, *TABLES)
     def test_is_refused(self, row):
         data = row.change(bytearray(row.image.build()))
-        start = time.monotonic()
         with self.assertRaises(XenimageError) as raised:
             self.use(data, row.snapshot)
         self.assertIs(row.error, type(raised.exception), raised.exception)
         self.assertIn(row.text, str(raised.exception))
         self.assertEqual(1, str(raised.exception).count("f.qcow2"), raised.exception)
-        self.assertLess(time.monotonic() - start, 2)
 
     @ddt.data(*HEADER, *SNAPSHOT, *TABLES)
     def test_takes_no_memory(self, row):
@@ -267,15 +264,14 @@ class FaultTest(FaultTestCase):
             disk.read_into(0, memoryview(bytearray(512)))
         self.assertEqual(1, str(raised.exception).count(str(path)))
 
-    def test_a_small_file_that_claims_a_large_disk_takes_no_memory(self):
-        image = Image(state=State(size=1 << 24, forms=("packed",)), cluster_bits=9)
+    def test_one_cluster_that_stands_for_many_takes_no_memory(self):
+        image = Image(state=State(size=1 << 29, forms=("packed",)), cluster_bits=16)
         data = bytearray(image.build())
         entry = struct.unpack_from(">Q", data, image.at["l2"])[0]
-        struct.pack_into(">64Q", data, image.at["l2"], *[entry] * 64)
-        struct.pack_into(">512Q", data, image.at["l1"], *[1 << 63 | image.at["l2"]] * 512)
+        struct.pack_into(">8192Q", data, image.at["l2"], *[entry] * 8192)
         tracemalloc.start()
         self.addCleanup(tracemalloc.stop)
-        self.assertEqual((pattern(0, 512) * 2048, 1 << 24), self.use(data))
+        self.assertEqual((pattern(0, 1 << 16) * 16, 1 << 29), self.use(data))
         self.assertLess(tracemalloc.get_traced_memory()[1], 12 << 20)
 
 
