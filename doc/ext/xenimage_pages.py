@@ -29,6 +29,7 @@ from xenimage.cli import catalogue, errors
 from xenimage.cli.options import PROGRAM, add_globals
 from xenimage.model.profile import Rule
 from xenimage.profiles.registry import BUILTIN
+from xenimage.profiles.rules import BOOLEANS
 from xenimage.units import GIB
 
 if TYPE_CHECKING:
@@ -277,8 +278,12 @@ def _rule(rule: PropertyRule) -> tuple[str, ...]:
     text = _RULES[rule.rule]
     if rule.value:
         text = f"``{rule.value}``, {text}"
-    if rule.values:
-        text += f"; {' | '.join(f'``{value}``' for value in rule.values)}"
+    values = rule.values
+    if set(BOOLEANS) <= set(values):
+        text += "; a boolean: ``true`` or ``false``, and what means the same"
+        values = tuple(value for value in values if value not in BOOLEANS)
+    if values:
+        text += f"; {' | '.join(f'``{value}``' for value in values)}"
     return name, text, rule.reason.replace("*", "\\*"), rule.source.replace("*", "\\*").replace("_", "\\_")
 
 

@@ -12,7 +12,7 @@ from xenimage.cli.command import Outcome, OutputCommand
 from xenimage.cli.views import bundle as views
 from xenimage.exceptions import NotReadyError, UsageError
 from xenimage.model.finding import Severity
-from xenimage.model.plan import BundleOptions, Compression, SizePolicy
+from xenimage.model.plan import DIGESTS, BundleOptions, Compression, SizePolicy
 from xenimage.model.report import Verdict
 from xenimage.units import parse_size
 
@@ -73,6 +73,13 @@ name when it is complete, or not at all."""
             action="store_true",
             help="a new uuid each time; by default the same input repeats its bytes",
         )
+        group.add_argument(
+            "--digest",
+            action="append",
+            dest="digests",
+            choices=DIGESTS,
+            help="take only this digest of the bundle; repeatable; all by default, each costs a pass over it",
+        )
         group.add_argument("--dry-run", action="store_true", help="show what would be done, and write nothing")
         group.add_argument("--force", action="store_true", help="replace an output that exists")
         group.add_argument("--verify", action="store_true", help="read the bundle back, check it, compare it")
@@ -114,6 +121,7 @@ name when it is complete, or not at all."""
             jobs=args.jobs or settings.jobs,
             random_uuid=args.random_uuid,
             timestamp=self.context.timestamp,
+            digests=tuple(dict.fromkeys(args.digests or DIGESTS)),
             force=args.force,
             verify=args.verify,
         )

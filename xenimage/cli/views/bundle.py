@@ -48,9 +48,9 @@ def report_record(report: BundleReport) -> dict[str, Any]:
     del record["data_size_max"], record["size_max"]
     return record | {
         "size": report.receipt.size,
-        "md5": report.receipt.md5,
-        "sha256": report.receipt.sha256,
-        "sha512": report.receipt.sha512,
+        "md5": report.receipt.md5 or None,
+        "sha256": report.receipt.sha256 or None,
+        "sha512": report.receipt.sha512 or None,
         "uuid": report.uuid,
         "vhd_size": report.vhd_size,
         "data_size": report.data_size,
