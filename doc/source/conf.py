@@ -29,6 +29,9 @@ autodoc_typehints_format = "short"
 autodoc_class_signature = "mixed"
 autodoc_preserve_defaults = True
 
+# The sidebar names sections only: the members of the API would fill it.
+toc_object_entries = False
+
 openstackdocs_auto_name = False
 openstackdocs_pdf_link = False
 openstackdocs_use_storyboard = False
