@@ -13,7 +13,7 @@ GIB = 1024 * MIB
 TIB = 1024 * GIB
 
 _FACTORS = {"": 1, "B": 1, "K": KIB, "M": MIB, "G": GIB, "T": TIB}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([BKMGT]?)(?:i?B)?", re.IGNORECASE)
+_SIZE = re.compile(r"(\d{1,20}(?:\.\d{1,20})?)\s*([BKMGT]?)(?:i?B)?", re.IGNORECASE | re.ASCII)
 
 
 def round_up(number: int, multiple: int) -> int:
@@ -29,12 +29,11 @@ def parse_size(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     if match is None:
         raise UsageError(f"{text!r} is no size", expected="a number with a unit, such as 20G or 512M")
-    size = (
-        float(match[1]) * _FACTORS[match[2].upper()] if "." in match[1] else int(match[1]) * _FACTORS[match[2].upper()]
-    )
-    if size != int(size):
+    whole, _, fraction = match[1].partition(".")
+    size, rest = divmod(int(whole + fraction) * _FACTORS[match[2].upper()], int("1" + "0" * len(fraction)))
+    if rest:
         raise UsageError(f"{text!r} is not a whole number of bytes", expected="a size such as 20G or 512M")
-    return int(size)
+    return size
 
 
 def format_size(size: float) -> str:

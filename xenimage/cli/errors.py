@@ -18,14 +18,13 @@ INTERNAL = 1
 NOT_READY = NotReadyError.exit_code
 INTERRUPTED = 130
 BROKEN_PIPE = 141
-TERMINATED = 143
 
 
 class Terminated(SystemExit):
-    """SIGTERM arrived. An exception, so that whoever holds a half-written file takes it away."""
+    """A signal asked for the end. An exception, so that whoever holds a half-written file takes it away."""
 
-    def __init__(self) -> None:
-        super().__init__(TERMINATED)
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
 
 
 def settle(error: BaseException, stream: TextIO, *, debug: bool) -> int:

@@ -162,16 +162,19 @@ def _never_fail_to_encode() -> None:
 
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
-    """Let SIGTERM end the work as an exception, so that nothing half-made stays behind."""
+    """Let SIGTERM and SIGHUP end the work as an exception, so that nothing half-made stays behind."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def terminate(*_: object) -> None:
-        raise errors.Terminated
+    def terminate(number: int, _frame: object) -> None:
+        raise errors.Terminated(number)
 
-    before = signal.signal(signal.SIGTERM, terminate)
+    # Whoever has a signal ignored, as nohup does with SIGHUP, wants it to stay so.
+    caught = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) is not signal.SIG_IGN]
+    before = [(each, signal.signal(each, terminate)) for each in caught]
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before:
+            signal.signal(each, handler)

@@ -68,9 +68,7 @@ def _to_file(plan: Plan, disk: Disk, limits: Limits, progress: Progress) -> tupl
         outcome = run(plan, disk, sink, progress)
         with ThreadPoolExecutor(1, "flush") as pool:
             flushed = pool.submit(sink.flush)
-            progress.start("checksums", sink.size)
-            digests = digest_file(plan.options.digests, sink.read_into, sink.size, plan.jobs, progress.advance)
-            progress.stop()
+            digests = _digests(plan, sink, progress)
             flushed.result()
         if plan.options.verify:
             _verify(plan, sink, disk, limits, progress)
@@ -78,6 +76,14 @@ def _to_file(plan: Plan, disk: Disk, limits: Limits, progress: Progress) -> tupl
         return outcome, Receipt(path=plan.options.output, size=sink.size, **digests)
     finally:
         sink.close()
+
+
+def _digests(plan: Plan, sink: FileSink, progress: Progress) -> dict[str, str]:
+    progress.start("checksums", sink.size)
+    try:
+        return digest_file(plan.options.digests, sink.read_into, sink.size, plan.jobs, progress.advance)
+    finally:
+        progress.stop()
 
 
 def _verify(plan: Plan, sink: FileSink, disk: Disk, limits: Limits, progress: Progress) -> None:

@@ -14,6 +14,8 @@ from xenimage.profiles.properties import decide
 from xenimage.units import GIB, format_size, round_up
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from xenimage.engine.mapper import BlockMap
     from xenimage.model.disk import DiskFacts
     from xenimage.model.plan import BundleOptions
@@ -51,7 +53,12 @@ def plan(options: BundleOptions, profile: Profile, source: DiskFacts, blocks: Bl
         jobs=threads,
         timestamp=timestamp,
         properties=properties,
-        findings=(*source.findings, *_size_findings(profile, source.virtual_size, virtual_size, vhd), *findings),
+        findings=(
+            *source.findings,
+            *_size_findings(profile, source.virtual_size, virtual_size),
+            *_tar_findings(vhd, blocks),
+            *findings,
+        ),
     )
 
 
@@ -96,7 +103,7 @@ def clamp_time(wished: int | None, now: int) -> int:
     return EPOCH if wished is None else max(EPOCH, min(wished, now))
 
 
-def _size_findings(profile: Profile, source_size: int, size: int, vhd: NewVhd) -> list[Finding]:
+def _size_findings(profile: Profile, source_size: int, size: int) -> list[Finding]:
     findings = []
     if size > profile.virtual_size_max:
         findings.append(
@@ -119,14 +126,15 @@ def _size_findings(profile: Profile, source_size: int, size: int, vhd: NewVhd) -
                 act="Nothing; a backup GPT is no longer at the end, which guests repair by themselves.",
             )
         )
-    if vhd.size(size // BLOCK_SIZE) > _USTAR_MAX:
-        findings.append(
-            Finding(
-                code="size.tar",
-                severity=Severity.INFO,
-                what="The VHD may pass 8 GiB, so that its tar header would take GNU's base-256 size.",
-                why="Every GNU tar in a XenServer host reads it; some other tools do not.",
-                act="Nothing.",
-            )
-        )
     return findings
+
+
+def _tar_findings(vhd: NewVhd, blocks: BlockMap) -> Iterator[Finding]:
+    if vhd.size(blocks.blocks) >= _USTAR_MAX:
+        yield Finding(
+            code="size.tar",
+            severity=Severity.INFO,
+            what="The VHD may pass 8 GiB; its tar header then gives the size in GNU's base-256 form.",
+            why="Every GNU tar in a XenServer host reads it; some other tools do not.",
+            act="Nothing.",
+        )

@@ -35,7 +35,7 @@ class ExitCodeTest(CliTestCase):
         (MemoryError(), 1),
         (KeyboardInterrupt(), 130),
         (BrokenPipeError(), 141),
-        (errors.Terminated(), 143),
+        (errors.Terminated(15), 143),
         (SystemExit(2), 2),
         (SystemExit(), 0),
         (SystemExit("text"), 1),
@@ -69,7 +69,7 @@ class ExitCodeTest(CliTestCase):
         ),
         (KeyboardInterrupt(), "xenimage: interrupted\n"),
         (BrokenPipeError(), ""),
-        (errors.Terminated(), ""),
+        (errors.Terminated(15), ""),
     )
     @ddt.unpack
     def test_the_whole_message(self, error: BaseException, message: str) -> None:
