@@ -156,7 +156,7 @@ class ExitCodes(Written):
         rows += [
             (str(errors.INTERRUPTED), "", "Interrupted from the keyboard."),
             (str(errors.BROKEN_PIPE), "", "The reader of standard output went away."),
-            (str(errors.TERMINATED), "", "Ended by SIGTERM."),
+            ("143", "", "Ended by SIGTERM; another signal that ends it gives 128 and its number."),
         ]
         yield from _table(("Code", "Error", "When"), rows, (8, 27, 65))
 

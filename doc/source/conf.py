@@ -13,6 +13,9 @@ author = "The xenimage contributors"
 
 extensions = ["openstackdocstheme", "oslo_config.sphinxext", "sphinx.ext.autodoc", "xenimage_pages"]
 html_theme = "openstackdocs"
+# No counting of readers.
+html_theme_options = {"analytics_tracking_code": "", "root_title": project}
+templates_path = ["_templates"]
 html_static_path = ["_static"]
 html_css_files = ["xenimage.css"]
 pygments_style = "native"
