@@ -14,7 +14,7 @@ _TREES = ("/usr/lib", "/usr/share", "/usr/bin", "/usr/include", "/usr/local")
 def stage_files(directory: pathlib.Path, wanted: int) -> int:
     """Bring real files together until they have *wanted* bytes; how many they have.
 
-    Files are taken evenly over all trees, so that programs, libraries, texts and archives are mixed as on a real system.
+    Files are taken evenly over all trees, so that programs, libraries, texts and archives are mixed as on a system.
     """
     files = [path for tree in _TREES for path in sorted(pathlib.Path(tree).rglob("*")) if _is_plain(path)]
     total = sum(path.stat().st_size for path in files)
@@ -39,8 +39,7 @@ def _is_plain(path: pathlib.Path) -> bool:
 def make(directory: pathlib.Path, wanted: int) -> dict[str, pathlib.Path]:
     """Make all sources in *directory* unless they are there already; name to path."""
     paths = {
-        name: directory / name
-        for name in ("disk.raw", "plain.qcow2", "compressed.qcow2", "stream.vmdk", "large.qcow2")
+        name: directory / name for name in ("disk.raw", "plain.qcow2", "compressed.qcow2", "stream.vmdk", "large.qcow2")
     }
     if all(path.exists() for path in paths.values()):
         return paths
