@@ -2,8 +2,7 @@
 
 A compressed cluster is a deflate stream already, and could be copied into the bundle instead of being inflated and
 deflated anew. It must be inflated all the same: gzip wants the CRC-32 of the plain bytes, zero blocks must be found,
-and the VHD's uuid comes from the content. So reuse saves deflating, at most; and it costs bytes, since clusters of 64 KiB
-each begin without a window. This measures both.
+and the VHD's uuid comes from the content. So reuse saves deflating, at most. This measures how much, and the sizes.
 
     python benchmarks/reuse.py DISK.raw
 """

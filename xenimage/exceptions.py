@@ -108,3 +108,7 @@ class TransferError(XenimageError):
     ) -> None:
         super().__init__(found, expected=expected, where=where, tip=tip)
         self.done = done
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return text if self.done is None else f"{text}, after {self.done} bytes"

@@ -53,11 +53,11 @@ KNOWN = (
 )
 FOREIGN = (
     ("VHDX", b"vhdxfile", "qemu-img convert -O qcow2 disk.vhd"),
-    ("VDI", bytes(0x40) + b"\x7f\x10\xda\xbe"[::-1], "qemu-img convert"),
+    ("VDI", bytes(0x40) + b"\x7f\x10\xda\xbe", "qemu-img convert"),
     ("QED", b"QED\0", "qemu-img convert"),
     ("Parallels", b"WithoutFreeSpace", "qemu-img convert"),
     ("Parallels", b"WithouFreSpacExt", "qemu-img convert"),
-    ("LUKS", b"LUKS\xba\xbe", "--format raw"),
+    ("LUKS", b"LUKS\xba\xbe", "--source-format raw"),
     ("gzip", b"\x1f\x8b\x08\0", "disk convert"),
     ("xz", b"\xfd7zXZ\0", "xz -d"),
     ("zstd", b"\x28\xb5\x2f\xfd", "zstd -d"),
@@ -75,7 +75,7 @@ POLYGLOTS = (
     (b"\x1f\x8b\x08\0" + DISK + FOOTER, "vhd and gzip", "vhd"),
     (bytes(257) + b"ustar" + DISK + FOOTER, "vhd and tar", "vhd"),
     (b"QFI\xfb".ljust(257, b"\0") + b"ustar" + DISK, "qcow2 and tar", "qcow2"),
-    (DESCRIPTOR.ljust(0x40, b"\n") + b"\x7f\x10\xda\xbe"[::-1] + DISK, "vmdk and VDI", "vmdk"),
+    (DESCRIPTOR.ljust(0x40, b"\n") + b"\x7f\x10\xda\xbe" + DISK, "vmdk and VDI", "vmdk"),
 )
 
 
@@ -113,7 +113,7 @@ class DetectionTest(unittest.TestCase):
         with self.assertRaises(UnsafeError) as caught:
             detect(MemorySource(data), STRICT)
         self.assertEqual(f"disk.vhd: is {names} at once, expected one format", str(caught.exception))
-        self.assertIn(f"--format {tip}.", caught.exception.tip)
+        self.assertIn(f"--source-format {tip}.", caught.exception.tip)
         self.assertIn(tip, NAMES)
 
     def test_empty(self):

@@ -248,7 +248,7 @@ class FullTest(CommandTestCase):
         with open("/dev/full", "wb") as full:
             code, said = self.run_words(self.words(output="-"), stdout=full)
         self.assertEqual(7, code, said)
-        self.assertIn("standard output: cannot be written: No space left on device, after 0 bytes", said)
+        self.assertIn("standard output: cannot be written: no space left on device, after 0 bytes", said)
 
     @ddt.data("raw", "vhd")
     def test_disk_convert(self, form):

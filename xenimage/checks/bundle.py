@@ -121,7 +121,7 @@ def _check_sequence(facts: BundleFacts, profile: Profile) -> Iterator[Finding]:
     if facts.chain and wrong:
         yield _error(
             "name.sequence",
-            f"{_some(wrong)} break the sequence 0.vhd to {len(vhds) - 1}.vhd",
+            f"the sequence 0.vhd to {len(vhds) - 1}.vhd is broken by {_some(wrong)}",
             f"os-xenapi says 'Corrupt image. Expected seq number: {len(facts.chain)}'",
         )
     if len(vhds) > _CHAIN_NOVA or len(vhds) > profile.members_max:

@@ -10,7 +10,7 @@ from xenimage.model.plan import SourceOptions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-FORMATS = "raw, qcow2, vmdk or vhd"
+FORMATS = "raw, qcow2, vmdk, vhd or bundle"
 
 
 def add_source(parser: argparse.ArgumentParser, *, format_names: Sequence[str]) -> None:

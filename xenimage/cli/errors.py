@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, TextIO
 from xenimage.cli.text import Style, finding_lines
 from xenimage.exceptions import NotReadyError, TransferError, XenimageError
 from xenimage.model.finding import Finding
-from xenimage.units import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,8 +67,7 @@ def _describe_own(error: XenimageError, style: Style) -> Iterator[str]:
         for finding in error.findings:
             if isinstance(finding, Finding):
                 yield from finding_lines(finding, style)
-    done = error.done if isinstance(error, TransferError) else None
-    yield str(error) if done is None else f"{error} (after {format_size(done)}, {done} bytes)"
+    yield str(error)
     if error.tip:
         yield f"TIP: {error.tip}"
 

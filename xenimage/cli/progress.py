@@ -139,7 +139,7 @@ class Bar:
     def _width(self) -> int:
         """Columns, one less than there are: a full line makes some terminals wrap."""
         try:
-            return os.get_terminal_size(self._stream.fileno()).columns - 1 or 79
+            return (os.get_terminal_size(self._stream.fileno()).columns or 80) - 1
         except (OSError, ValueError):
             return 79
 

@@ -10,15 +10,16 @@ import os
 from typing import TYPE_CHECKING
 
 from xenimage.containers.bundle.reader import is_gzip, open_bundle, open_bundle_disk
-from xenimage.exceptions import UnsafeError, UsageError, XenimageError
+from xenimage.exceptions import FormatError, UnsafeError, UsageError, XenimageError
 from xenimage.formats import registry
 from xenimage.formats.overlay import Overlay
 from xenimage.formats.vhd.reader import open_vhd
 from xenimage.sources.file import open_beside, open_file
 
 if TYPE_CHECKING:
+    from xenimage.containers.bundle.reader import Bundle
     from xenimage.limits import Limits
-    from xenimage.model.disk import Disk
+    from xenimage.model.disk import ByteSource, Disk
     from xenimage.model.plan import SourceOptions
     from xenimage.sources.file import FileSource
 
@@ -98,7 +99,7 @@ def _open_one(
         if format_name == BUNDLE or (format_name is None and is_gzip(source)):
             if snapshot is not None:
                 raise UsageError("a bundle has no internal snapshots", where=path)
-            return open_bundle_disk(open_bundle(source, limits), open_vhd, limits)
+            return open_bundle_disk(_open_bundle(source, limits), open_vhd, limits)
         return registry.open_disk(
             source,
             limits,
@@ -119,6 +120,14 @@ def _open_extent(path: str, output: str | None, name: str) -> FileSource:
         source.close()
         raise
     return source
+
+
+def _open_bundle(source: ByteSource, limits: Limits) -> Bundle:
+    try:
+        return open_bundle(source, limits)
+    except FormatError as error:
+        error.tip = error.tip or "If it is no bundle but a packed disk image, unpack it first: gzip -d."
+        raise
 
 
 def _check_links(chain: list[Disk], paths: tuple[str, ...]) -> None:

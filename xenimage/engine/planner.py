@@ -117,12 +117,15 @@ def _size_findings(profile: Profile, source_size: int, size: int) -> list[Findin
             )
         )
     if size != source_size:
+        asked = size - source_size >= BLOCK_SIZE
         findings.append(
             Finding(
                 code="size.rounded",
                 severity=Severity.INFO,
                 what=f"The disk grows from {source_size} to {size} bytes; the new bytes are zeros.",
-                why="A VHD that is no multiple of its 2 MiB blocks is enlarged by more than asked at the next resize.",
+                why="You asked for it; the guest's partitions and file systems stay as they are."
+                if asked
+                else "A VHD that is no multiple of its 2 MiB blocks is enlarged by more than asked at the next resize.",
                 act="Nothing; a backup GPT is no longer at the end, which guests repair by themselves.",
             )
         )

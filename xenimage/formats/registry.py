@@ -74,14 +74,14 @@ _CONVERT = "Convert it first, for example: qemu-img convert -O qcow2 {name} disk
 _UNPACK = "Unpack it, and give the disk image inside."
 _FOREIGN = (
     _Foreign(name="VHDX", magic=b"vhdxfile", tip=_CONVERT),
-    _Foreign(name="VDI", magic=b"\x7f\x10\xda\xbe"[::-1], offset=0x40, tip=_CONVERT),
+    _Foreign(name="VDI", magic=b"\x7f\x10\xda\xbe", offset=0x40, tip=_CONVERT),
     _Foreign(name="QED", magic=b"QED\0", tip=_CONVERT),
     _Foreign(name="Parallels", magic=b"WithoutFreeSpace", tip=_CONVERT),
     _Foreign(name="Parallels", magic=b"WithouFreSpacExt", tip=_CONVERT),
     _Foreign(
         name="LUKS",
         magic=b"LUKS\xba\xbe",
-        tip="Decrypt it, or use --format raw if the guest itself is to unlock it.",
+        tip="Decrypt it, or use --source-format raw if the guest itself is to unlock it.",
     ),
     _Foreign(
         name="gzip", magic=b"\x1f\x8b\x08", tip="Use disk convert if it is a bundle; if not, unpack it with gzip -d."
@@ -124,7 +124,7 @@ def detect(source: ByteSource, limits: Limits) -> str:
             f"is {' and '.join(names)} at once",
             expected="one format",
             where=source.name,
-            tip=f"If you trust the file, say what it is: --format {known[0]}.",
+            tip=f"If you trust the file, say what it is: --source-format {known[0]}.",
         )
     if other:
         raise UnsupportedError(

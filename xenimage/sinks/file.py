@@ -181,7 +181,7 @@ def _transfer_error(error: OSError, name: str, done: int) -> TransferError:
     elif error.errno == errno.EFBIG:
         tip = "Raise the file size limit (ulimit -f), or write to a file system that takes larger files."
     reason = (error.strerror or str(error)).lower()
-    return TransferError(f"cannot be written: {reason}, after {done} bytes", done=done, where=name, tip=tip)
+    return TransferError(f"cannot be written: {reason}", done=done, where=name, tip=tip)
 
 
 def _sync_directory(directory: str) -> None:

@@ -44,7 +44,7 @@ class PipeSink:
                     continue
                 except OSError as error:
                     raise TransferError(
-                        f"cannot be written: {error.strerror}, after {self.size} bytes", done=self.size, where=self.name
+                        f"cannot be written: {(error.strerror or str(error)).lower()}", done=self.size, where=self.name
                     ) from error
                 self.size += count
                 view = view[count:]

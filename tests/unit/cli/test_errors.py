@@ -56,7 +56,7 @@ class ExitCodeTest(CliTestCase):
         ),
         (
             exceptions.TransferError("no space left on device", where="out.tgz", done=3 << 20),
-            "out.tgz: no space left on device (after 3 MiB, 3145728 bytes)\n",
+            "out.tgz: no space left on device, after 3145728 bytes\n",
         ),
         (
             ValueError("oops"),

@@ -77,7 +77,7 @@ class PipeSinkTest(TestCase):
         with self.assertRaises(TransferError) as caught:
             PipeSink(descriptor, "standard output", ()).write([b"abc"])
         self.assertEqual(
-            "standard output: cannot be written: No space left on device, after 0 bytes", str(caught.exception)
+            "standard output: cannot be written: no space left on device, after 0 bytes", str(caught.exception)
         )
         self.assertEqual(0, caught.exception.done)
 

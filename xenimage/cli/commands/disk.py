@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from xenimage import api
-from xenimage.cli.arguments import FORMATS, add_source, add_source_format, positive, source_options
+from xenimage.cli.arguments import FORMATS, add_source, positive, source_options
 from xenimage.cli.command import Outcome, OutputCommand
 from xenimage.cli.views import disk as views
 from xenimage.exceptions import NotReadyError
@@ -122,16 +122,16 @@ they differ."""
         parser.add_argument("first", metavar="A", help=f"a disk image: {FORMATS}")
         parser.add_argument("second", metavar="B", help="another")
         group = parser.add_argument_group("source")
-        add_source_format(group, ("--source-format",))
-        group.add_argument(
-            "--second-format", metavar="FORMAT", help="the format of B, if it differs from --source-format"
-        )
+        group.add_argument("--source-format", metavar="FORMAT", help="of A; by default found from the content")
+        group.add_argument("--second-format", metavar="FORMAT", help="of B; by default found from the content")
+        group.add_argument("--backing", action="append", default=[], metavar="FILE", help="A's parent; repeatable")
+        group.add_argument("--second-backing", action="append", default=[], metavar="FILE", help="B's; repeatable")
 
     def execute(self, args: argparse.Namespace) -> Outcome:
         """Compare the disks."""
         result = api.compare_disks(
-            SourceOptions(path=args.first, format=args.source_format),
-            SourceOptions(path=args.second, format=args.second_format or args.source_format),
+            SourceOptions(path=args.first, format=args.source_format, backing=tuple(args.backing)),
+            SourceOptions(path=args.second, format=args.second_format, backing=tuple(args.second_backing)),
             limits=self.context.settings.limits,
             progress=self.context.progress,
         )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 LISTED = 20
 """findings of one class that are told one by one"""
 
-REBUILD = "Write the VHD anew: convert the disk with xenimage."
+REBUILD = "Write it anew: xenimage bundle create FILE --output NEW.tgz, or disk convert FILE NEW.vhd --format vhd."
 RETRANSFER = "Get the file again from where it came, and compare sizes and checksums."
 
 
