@@ -156,9 +156,8 @@ class Benchmark:
         run(shell(f"TMPDIR=$PWD/space {create('plain.qcow2').replace('ours.tgz', 'space/ours.tgz')}"), self.directory)
         done.set()
         watcher.join()
-        size = (out / "ours.tgz").stat().st_size
-        ratio = largest / size
-        self.note("space in use", (largest / MIB, size / MIB), ratio, "<= 1.0", "MiB")
+        size = _allocated(out / "ours.tgz")
+        self.note("space in use", (largest / MIB, size / MIB), largest / size, "<= 1.0", "MiB")
 
     def start(self) -> None:
         """Start-up of the program and of the library."""
