@@ -27,3 +27,12 @@ class TestCase(unittest.TestCase):
         )
         self.assertEqual(0, done.returncode, f"{command}: {done.stdout}{done.stderr}")
         return done.stdout
+
+    def assert_same_bytes(self, expected: bytes, found: bytes) -> None:
+        """Fail, without printing megabytes, where two contents differ."""
+        if expected != found:
+            first = next(
+                (at for at, pair in enumerate(zip(expected, found, strict=False)) if pair[0] != pair[1]),
+                min(len(expected), len(found)),
+            )
+            self.fail(f"{len(expected)} and {len(found)} bytes differ, first at {first:#x}")

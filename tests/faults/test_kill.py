@@ -129,7 +129,7 @@ class CommandTestCase(TestCase):
         _, data = unpack_bundle(self.output)
         disk = Vhd(data)
         disk.check()
-        self.assertTrue(disk.content() == NOISE * 24)
+        self.assert_same_bytes(disk.content(), NOISE * 24)
 
 
 @ddt.ddt

@@ -113,7 +113,7 @@ class QemuTest(BundleTestCase):
         self.run_tool("qemu-img", "compare", "-f", "raw", "-F", "vpc", self.raw, vhd)
         self.run_tool("qemu-img", "convert", "-f", "vpc", "-O", "raw", vhd, "back.raw")
         back = (self.scratch / "back.raw").read_bytes()
-        self.assertTrue(back == self.raw.read_bytes().ljust(info["virtual-size"], b"\0"))
+        self.assert_same_bytes(back, self.raw.read_bytes().ljust(info["virtual-size"], b"\0"))
 
     @ddt.data(
         ("qcow2", ""), ("qcow2", "compat=0.10"), ("vmdk", "subformat=monolithicSparse"),

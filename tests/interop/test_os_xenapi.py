@@ -137,7 +137,7 @@ class Dom0PluginTest(ConsumerTestCase):
         disk = vhd_util.Vhd(leaf.read_bytes())
         disk.check()
         self.assertEqual(report.vhd_size, leaf.stat().st_size)
-        self.assertTrue(disk.content() == CONTENT)
+        self.assert_same_bytes(disk.content(), CONTENT)
 
     @ddt.data(0, 1, 512, 2 * MIB - 512, 2 * MIB, 2 * MIB + 1, 10 * MIB)
     def test_takes_disks_of_any_content(self, size):
@@ -168,7 +168,7 @@ class Dom0PluginTest(ConsumerTestCase):
             with self.subTest(fault=name):
                 self.pack(("0.vhd", damaged))
                 if name == "primary footer":  # the plug-in has it repaired
-                    self.assertTrue(vhd_util.Vhd(self.install().read_bytes()).content() == CONTENT)
+                    self.assert_same_bytes(vhd_util.Vhd(self.install().read_bytes()).content(), CONTENT)
                     self.assertIn(["repair", "-n"], self.commands)
                     continue
                 with self.assertRaisesRegex(Exception, "invalid|error writing footer"):

@@ -38,7 +38,7 @@ class ConvertTest(TestCase):
     @ddt.data(1, 4)
     def test_raw(self, jobs):
         report = self.convert("raw", jobs=jobs)
-        self.assertTrue(self.output.read_bytes() == self.content)
+        self.assert_same_bytes(self.output.read_bytes(), self.content)
         self.assertEqual(("raw", SIZE, SIZE), (report.format, report.virtual_size, report.output_size))
         self.assertEqual(3 * MIB + 65536 + 1536, report.data_size)
 
@@ -57,7 +57,7 @@ class ConvertTest(TestCase):
         disk = Vhd(self.output.read_bytes())
         disk.check()
         self.assertEqual([0, 1, 4, 5], [number for number, _, _ in disk.stored()])
-        self.assertTrue(disk.content() == self.content.ljust(6 * BLOCK, b"\0"))
+        self.assert_same_bytes(disk.content(), self.content.ljust(6 * BLOCK, b"\0"))
         self.assertEqual((6 * BLOCK, 4 * BLOCK), (report.virtual_size, report.data_size))
         self.assertEqual(self.output.stat().st_size, report.output_size)
 
@@ -72,7 +72,7 @@ class ConvertTest(TestCase):
         options = SourceOptions(path=str(source))
         api.create_bundle(BundleOptions(source=options, output=str(bundle), timestamp=1_600_000_000))
         api.convert_disk(ConvertOptions(source=options, output=str(self.output), format="vhd", timestamp=1_600_000_000))
-        self.assertTrue(unpack_bundle(bundle)[1] == self.output.read_bytes())
+        self.assert_same_bytes(unpack_bundle(bundle)[1], self.output.read_bytes())
 
     def test_a_random_uuid(self):
         found = set()

@@ -173,7 +173,7 @@ class ChainTest(OpenerTestCase):
 
     def test_a_forced_format(self):
         path = self.qcow2("disk.qcow2")
-        self.assertTrue(self.read(self.open(path, format="raw"), 0, 4) == b"QFI\xfb")
+        self.assert_same_bytes(self.read(self.open(path, format="raw"), 0, 4), b"QFI\xfb")
         self.refused(FormatError, "", path, format="vhd")
         self.refused(UsageError, "'bogus' is no format", path, format="bogus")
 
