@@ -9,11 +9,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import re
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 
 from xenimage.cli.context import Context
-from xenimage.cli.text import Style
+from xenimage.cli.text import Style, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -161,6 +162,8 @@ class OutputCommand(Command):
         names = [name for name in record if not args.columns or name in args.columns]
         flat = args.formatter not in ("json", "yaml")
         values = [_flat(record[name]) if flat else record[name] for name in names]
+        if args.formatter == "shell":
+            values = [_without_meaning(value) for value in values]
         _formatter(args.formatter).emit_one(names, values, stream, args)
 
 
@@ -168,9 +171,19 @@ def _flat(value: Any) -> Any:
     """Return a value that fits into one cell: what is nested becomes JSON, nothing becomes empty."""
     if isinstance(value, dict | list):
         return json.dumps(value)
+    if isinstance(value, str):
+        return visible(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     return "" if value is None else value
+
+
+def _without_meaning(value: Any) -> Any:
+    """Take from a value what a shell would expand between double quotes.
+
+    cliff's formatter escapes the quotes alone, and ``eval`` would run what a name inside an image says.
+    """
+    return re.sub(r"[\\$`]", r"\\\g<0>", value) if isinstance(value, str) else value
 
 
 def _formatter(name: str) -> Any:

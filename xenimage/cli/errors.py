@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from xenimage.cli.text import Style, finding_lines
+from xenimage.cli.text import Style, finding_lines, visible
 from xenimage.exceptions import NotReadyError, TransferError, XenimageError
 from xenimage.model.finding import Finding
 
@@ -39,7 +39,8 @@ def settle(error: BaseException, stream: TextIO, *, debug: bool) -> int:
     if debug:
         import traceback
 
-        traceback.print_exception(error, file=stream)
+        trace = "".join(traceback.format_exception(error))
+        stream.writelines(f"{visible(line)}\n" for line in trace.splitlines())
     style = Style.of(stream)
     stream.writelines(f"{line}\n" for line in describe(error, style))
     stream.flush()
@@ -58,7 +59,7 @@ def describe(error: BaseException, style: Style) -> Iterator[str]:
         yield "xenimage: out of memory"
         yield "TIP: Use fewer threads (--jobs 1), or give the process more memory."
     else:
-        yield f"xenimage: internal error: {type(error).__name__}: {error}"
+        yield f"xenimage: internal error: {type(error).__name__}: {visible(str(error))}"
         yield "TIP: Run it again with --debug and report what it prints: this is a bug of xenimage."
 
 
@@ -67,9 +68,9 @@ def _describe_own(error: XenimageError, style: Style) -> Iterator[str]:
         for finding in error.findings:
             if isinstance(finding, Finding):
                 yield from finding_lines(finding, style)
-    yield str(error)
+    yield visible(str(error))
     if error.tip:
-        yield f"TIP: {error.tip}"
+        yield f"TIP: {visible(error.tip)}"
 
 
 def _exit_code(error: SystemExit) -> int:

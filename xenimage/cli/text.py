@@ -39,7 +39,8 @@ class Style:
         return cls(width=_width(stream), unicode=encoding.startswith("utf"), colour=terminal and not plain)
 
     def paint(self, text: str, colour: str) -> str:
-        """Return *text* in a colour, where colours are shown."""
+        """Return *text*, made visible, in a colour where colours are shown."""
+        text = visible(text)
         return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if self.colour else text
 
 
@@ -50,6 +51,16 @@ def _width(stream: Any) -> int:
         return WIDTH_WITHOUT_TERMINAL
 
 
+def visible(text: str) -> str:
+    """Show as escapes what a terminal would obey instead of showing it.
+
+    Names come from images, and whoever made an image may have put commands for the terminal of its reader into them.
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def size_text(size: int) -> str:
     """Write bytes for people with the exact number behind: ``1.50 GiB (1610612736 bytes)``."""
     return format_size(size) if size < KIB else f"{format_size(size)} ({size} bytes)"
@@ -58,7 +69,7 @@ def size_text(size: int) -> str:
 def wrap(text: str, style: Style, indent: str, first: str | None = None) -> list[str]:
     """Break *text* into lines of the style's width behind *indent*; *first* stands before the first line instead."""
     lines = textwrap.wrap(
-        text,
+        visible(text),
         style.width,
         initial_indent=indent if first is None else first,
         subsequent_indent=indent,
@@ -84,7 +95,7 @@ def table(
     header: Sequence[str], rows: Iterable[Sequence[object]], style: Style, right: Sequence[int] = ()
 ) -> list[str]:
     """Return aligned columns; those with an index in *right* end flush. The last column wraps."""
-    texts = [[str(cell) for cell in row] for row in rows]
+    texts = [[visible(str(cell)) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in [list(header), *texts]) for i in range(len(header))]
 
     def line(cells: Sequence[str]) -> list[str]:
@@ -109,7 +120,7 @@ def finding_lines(finding: Finding, style: Style) -> Iterator[str]:
     if finding.offset is not None:
         place = f"{place} at {finding.offset:#x}".strip()
     head = f"{style.paint(finding.severity.value.ljust(7), finding.severity.value)}  {finding.code}"
-    yield f"{head}  [{place}]" if place else head
+    yield f"{head}  [{visible(place)}]" if place else head
     yield from wrap(finding.what, style, " " * 9)
     yield from wrap(finding.why, style, " " * 14, " " * 9 + "why: ")
     yield from wrap(finding.act, style, " " * 14, " " * 9 + "act: ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING, Any
 
-from xenimage.cli.text import counted, findings_section, section, size_text, table, wrap
+from xenimage.cli.text import counted, findings_section, section, size_text, table, visible, wrap
 from xenimage.cli.views.common import disk_record, disk_section, finding_records, property_records
 from xenimage.cli.views.upload import command_lines, upload_section
 from xenimage.model.report import Verdict
@@ -136,7 +136,7 @@ def _property_lines(plan: Plan, style: Style) -> Iterator[str]:
         return
     yield style.paint("Image properties", "bold")
     for each in plan.properties:
-        yield f"  {each.name}={each.value}"
+        yield visible(f"  {each.name}={each.value}")
         yield from wrap(each.reason, style, "      ")
     yield ""
 
@@ -244,4 +244,4 @@ def check_lines(report: CheckReport, style: Style) -> Iterator[str]:
         flavor = f"a flavor needs {report.facts.min_disk} GiB" if report.facts.virtual_size < 2040 * GIB else ""
         yield f"{size_text(report.facts.virtual_size)} as the guest sees it; {flavor}".rstrip("; ")
     verdict = style.paint(report.verdict.value, _VERDICT_COLOURS[report.verdict])
-    yield f"{report.path}: {verdict} for {report.profile} ({counted(report.findings)})"
+    yield f"{visible(report.path)}: {verdict} for {report.profile} ({counted(report.findings)})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from xenimage.cli.text import findings_section, section, size_text, table
+from xenimage.cli.text import findings_section, section, size_text, table, visible
 from xenimage.cli.views.common import disk_record, disk_section, finding_records
 from xenimage.model.extent import Kind
 from xenimage.units import format_size
@@ -126,6 +126,7 @@ def compare_record(first: str, second: str, result: Comparison) -> dict[str, Any
 
 def compare_lines(first: str, second: str, result: Comparison, style: Style) -> Iterator[str]:
     """Yield a comparison for people."""
+    first, second = visible(first), visible(second)
     if result.equal:
         yield f"{style.paint('Equal', 'good')}: {first} and {second} show the same to a guest."
     else:

@@ -6,7 +6,7 @@ import pathlib
 import shlex
 from typing import TYPE_CHECKING
 
-from xenimage.cli.text import wrap
+from xenimage.cli.text import visible, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,4 +65,4 @@ def _folded(words: list[str]) -> Iterator[str]:
         lines[-1].append(word)
     for number, line in enumerate(lines):
         end = " \\" if number < len(lines) - 1 else ""
-        yield f"{'  ' if number == 0 else '      '}{shlex.join(line)}{end}"
+        yield f"{'  ' if number == 0 else '      '}{visible(shlex.join(line))}{end}"
