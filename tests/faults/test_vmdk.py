@@ -244,6 +244,14 @@ OTHER_LINES = (
     (b'"monolithicFlat"', b'"vmfsRaw"', UnsupportedError, "vmfsRaw maps a raw device"),
     (b"# Disk DescriptorFile", b"# Something else     ", FormatError, "expected KDMV, COWD or a descriptor"),
     (b"# The Disk", b'encoding="ascii"\n# \xff The Disk', FormatError, "is no ascii"),
+    # Spaces that a careless expression would try to split in all possible ways, for hours.
+    (
+        b"# The Disk",
+        b"encoding=" + b" " * 900_000 + b'x"x"',
+        FormatError,
+        "has 900023 characters, expected at most 4096",
+    ),
+    (b"# The Disk", b" " * 900_000 + b'encoding x"x"', FormatError, "expected key="),
 )
 
 

@@ -32,7 +32,10 @@ _ENCODINGS = {
     "windows-31j": "cp932", "windows-932": "cp932", "euc-jp": "euc_jp", "euc-kr": "cp949", "windows-949": "cp949",
 }  # fmt: skip
 
-_ENCODING = re.compile(rb"^[ \t]*encoding[ \t]*=[ \t]*\"?([^\"\r\n]*?)\"?[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+# Possessive throughout: with one way to match and no other, a long line of spaces cannot keep it busy for hours.
+_ENCODING = re.compile(
+    rb"^[ \t]*+encoding[ \t]*+=[ \t]*+\"?+([^\"\r\n]*+)\"?+[ \t]*+\r?$", re.IGNORECASE | re.MULTILINE
+)
 _EXTENT_START = re.compile(r"(?:RW|RDONLY|NOACCESS)\s", re.IGNORECASE)
 _EXTENT = re.compile(
     r"(?P<access>\w+)\s+(?P<sectors>\d{1,20})\s+(?P<type>\w{1,32})"
