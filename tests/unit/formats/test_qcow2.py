@@ -389,6 +389,12 @@ class SnapshotTest(Qcow2TestCase):
         self.assertEqual("1 'first' 2023-11-14T22:13:20Z", listed[0])
         self.assertEqual("2 'twice' 2023-11-14T22:13:20Z, with VM state", listed[1])
 
+    def test_names_without_measure_are_cut(self):
+        state = State(size=512)
+        taken = Taken(identity="i" * 65535, name="n" * 65535, state=state)
+        (snapshot,) = self.open(Image(state=state, taken=(taken,))).snapshots
+        self.assertEqual(("i" * 1023, "n" * 1023), (snapshot.identity, snapshot.name))
+
     def test_unknown_features_hide_them(self):
         image = Image(state=State(size=512), incompatible=1 << 5, taken=self.IMAGE.taken)
         self.assertIn("features 5", str(self.open(image, snapshot="1").unreadable()))

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from xenimage.limits import Limits
     from xenimage.model.disk import ByteSource
 
+_NAME_MAX = 1023
+"""bytes of an id or a name that are kept, four times what QEMU writes: a table full of 64 KiB names is an attack"""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Snapshot:
@@ -83,8 +86,8 @@ def _read_one(source: ByteSource, position: int, header: Header) -> tuple[Snapsh
     vm_state_size, virtual_size = layout.parse_snapshot_extra(tail[: head.extra_length])
     name_start = head.extra_length + head.id_length
     snapshot = Snapshot(
-        identity=layout.decode(tail[head.extra_length : name_start]),
-        name=layout.decode(tail[name_start:]),
+        identity=layout.decode(tail[head.extra_length : name_start][:_NAME_MAX]),
+        name=layout.decode(tail[name_start:][:_NAME_MAX]),
         date=datetime.datetime.fromtimestamp(head.seconds, datetime.UTC),
         vm_state_size=head.vm_state_size if vm_state_size is None else vm_state_size,
         # Writers before QEMU 1.1 left it out, because disks with snapshots could not be resized.
