@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -38,10 +39,17 @@ class FileSource:
             except OSError as error:
                 raise TransferError(f"cannot read at {offset + done:#x}: {error.strerror}", where=self.name) from error
             if count == 0:
-                raise TransferError(
-                    f"ends at {offset + done:#x}", expected=f"{self.size} bytes as when it was opened", where=self.name
-                )
+                raise self._shorter(offset + done)
             done += count
+
+    def _require_whole(self) -> None:
+        """Tell a hole at the end from an end that came nearer: the kernel answers both in the same way."""
+        size = os.fstat(self._descriptor).st_size
+        if size < self.size:
+            raise self._shorter(size)
+
+    def _shorter(self, end: int) -> TransferError:
+        return TransferError(f"ends at {end:#x}", expected=f"{self.size} bytes as when it was opened", where=self.name)
 
     def read(self, offset: int, length: int) -> bytes:
         """See :meth:`xenimage.model.disk.ByteSource.read`."""
@@ -58,11 +66,16 @@ class FileSource:
         while offset < end:
             try:
                 start = os.lseek(self._descriptor, offset, os.SEEK_DATA)
-            except OSError:
-                return  # ENXIO: nothing but a hole up to the end
-            if start >= end:
-                return
-            stop = min(os.lseek(self._descriptor, start, os.SEEK_HOLE), end)
+                if start >= end:
+                    return
+                stop = min(os.lseek(self._descriptor, start, os.SEEK_HOLE), end)
+            except OSError as error:
+                if error.errno != errno.ENXIO:
+                    raise TransferError(
+                        f"cannot look for data at {offset:#x}: {error.strerror}", where=self.name
+                    ) from error
+                self._require_whole()
+                return  # nothing but a hole up to the end
             yield start, stop - start
             offset = stop
 
@@ -111,7 +124,13 @@ def open_beside(path: str | os.PathLike[str], bare_name: str) -> FileSource:
 def _checked(descriptor: int, name: str) -> FileSource:
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISREG(mode) or stat.S_ISBLK(mode):
-        return FileSource(descriptor, name)
+        try:
+            return FileSource(descriptor, name)
+        except OSError as error:  # what the kernel shows below /proc has no end to seek to
+            os.close(descriptor)
+            raise UsageError(
+                f"has no size: {error.strerror}", expected="a file or a block device", where=name
+            ) from error
     os.close(descriptor)
     kind = "a directory" if stat.S_ISDIR(mode) else "no file"
     raise UsageError(f"is {kind}", expected="a file or a block device", where=name)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from concurrent.futures import ThreadPoolExecutor
+from unittest import mock
 
 import ddt
 
@@ -97,6 +99,24 @@ class FileSourceTest(TestCase):
         self.assertEqual([(MIB + 1, 64 * KIB - 1)], list(source.data(MIB + 1, MIB)))
         self.assertEqual([], list(source.data(2 * MIB, 3 * MIB)))
         self.assertEqual([], list(source.data(7 * MIB, MIB)))
+
+    def test_data_of_a_file_that_became_shorter(self):
+        source = self.opened()
+        os.truncate(self.path, 1000)
+        with self.assertRaisesRegex(TransferError, "ends at 0x3e8, expected 102407 bytes as when it was opened"):
+            list(source.data(1000, SIZE - 1000))
+
+    def test_data_that_cannot_be_looked_for_is_no_hole(self):
+        source = self.opened()
+        with (
+            mock.patch("os.lseek", side_effect=OSError(errno.EIO, "Input/output error")),
+            self.assertRaisesRegex(TransferError, "cannot look for data at 0x5: Input/output error"),
+        ):
+            list(source.data(5, 10))
+
+    def test_a_file_of_the_kernel(self):
+        with self.assertRaisesRegex(UsageError, "has no size: Invalid argument, expected a file or a block device"):
+            open_file("/proc/cpuinfo")
 
     @ddt.data("missing", "directory", "fifo", "/dev/null")
     def test_what_is_no_file(self, kind):
