@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 CONFIG_VARIABLE = "XENIMAGE_CONFIG_FILE"
 EPOCH_VARIABLE = "SOURCE_DATE_EPOCH"
+_EPOCH_DIGITS = 20
+"""what 64 bits can say; int() refuses thousands"""
 
 
 class Context:
@@ -62,10 +64,9 @@ class Context:
             return JsonLines(sys.stderr)
         try:
             return JsonLines(os.fdopen(os.dup(descriptor), "w", encoding="utf-8"), owned=True)
-        except OSError as error:
-            raise UsageError(
-                f"--progress-fd {descriptor}: {error.strerror}", expected="an open file descriptor"
-            ) from error
+        except (OSError, OverflowError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "no such descriptor"
+            raise UsageError(f"--progress-fd {descriptor}: {reason}", expected="an open file descriptor") from error
 
     @property
     def timestamp(self) -> int | None:
@@ -76,7 +77,7 @@ class Context:
         text = os.environ.get(EPOCH_VARIABLE, "")
         if not text:
             return None
-        if not (text.isascii() and text.isdigit()):
+        if not (text.isascii() and text.isdigit() and len(text) <= _EPOCH_DIGITS):
             raise UsageError(
                 f"{text!r}",
                 expected="seconds since 1970-01-01, digits only",

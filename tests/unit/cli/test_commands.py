@@ -240,7 +240,7 @@ class CreateTest(FakedTestCase):
         )
         self.assertEqual(Limits(members=7), self.api["create_bundle"].call_args.kwargs["limits"])
 
-    @ddt.data("tomorrow", "-1", "1.5", "\uff11")
+    @ddt.data("tomorrow", "-1", "1.5", "\uff11", "9" * 5000)
     def test_a_senseless_epoch(self, text: str) -> None:
         words = ("bundle", "create", "a", "--output", "b")
         run = self.run_cli(*words, environ={"SOURCE_DATE_EPOCH": text})

@@ -36,6 +36,7 @@ def work(path: str, *, progress: Progress, **_: Any) -> BundleFacts:
     return support.bundle_facts()
 
 
+@ddt.ddt
 class ProgressTest(CliTestCase):
     def setUp(self) -> None:
         super().setUp()
@@ -71,6 +72,13 @@ class ProgressTest(CliTestCase):
         os.close(write)
         with os.fdopen(read) as stream:
             self.assertEqual(100, json.loads(stream.read().splitlines()[-1])["done"])
+
+    @ddt.data(("-1", "Bad file descriptor"), ("99999999999999999999", "no such descriptor"))
+    @ddt.unpack
+    def test_a_descriptor_that_is_none(self, descriptor: str, reason: str) -> None:
+        run = self.run_cli("--progress-fd", descriptor, "bundle", "show", "x")
+        self.assertEqual(2, run.code)
+        self.assertEqual(f"--progress-fd {descriptor}: {reason}, expected an open file descriptor\n", run.err)
 
     def test_an_error_takes_the_bar_away(self) -> None:
         def fail(path: str, *, progress: Progress, **_: Any) -> None:
