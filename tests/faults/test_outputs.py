@@ -74,6 +74,17 @@ class SourceAsOutputTest(OutputTestCase):
             api.convert_disk(convert)
         self.assertEqual(CONTENT, self.source.read_bytes())
 
+    def test_a_way_through_a_directory_that_is_missing(self):
+        """The kernel finds no such file, but a sink that resolves the name would."""
+        other = self.scratch / "missing" / ".." / self.source.name
+        self.assert_refused(UsageError, "is the source", output=str(other), force=True)
+        convert = ConvertOptions(
+            source=SourceOptions(path=str(self.source)), output=str(other), format="raw", force=True
+        )
+        with self.assertRaisesRegex(UsageError, "is the source"):
+            api.convert_disk(convert)
+        self.assertEqual(CONTENT, self.source.read_bytes())
+
     def test_a_parent(self):
         leaf = qcow2.Image(state=qcow2.State(size=len(CONTENT)), backing=b"disk.raw").write(self.scratch / "leaf.qcow2")
         source = SourceOptions(path=str(leaf), backing=(str(self.source),))
