@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING, TextIO
@@ -36,6 +37,18 @@ def settle(error: BaseException, stream: TextIO, *, debug: bool) -> int:
     if _is_broken_pipe(error):
         _discard_output()
         return BROKEN_PIPE
+    if isinstance(error, OSError):
+        _discard_output()
+    with contextlib.suppress(OSError):  # nobody is left to tell of a standard error that fails
+        _tell(error, stream, debug=debug)
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    if isinstance(error, OSError):  # of the streams mostly, of which the library knows nothing
+        return TransferError.exit_code
+    return error.exit_code if isinstance(error, XenimageError) else INTERNAL
+
+
+def _tell(error: BaseException, stream: TextIO, *, debug: bool) -> None:
     if debug:
         import traceback
 
@@ -44,9 +57,6 @@ def settle(error: BaseException, stream: TextIO, *, debug: bool) -> int:
     style = Style.of(stream)
     stream.writelines(f"{line}\n" for line in describe(error, style))
     stream.flush()
-    if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED
-    return error.exit_code if isinstance(error, XenimageError) else INTERNAL
 
 
 def describe(error: BaseException, style: Style) -> Iterator[str]:
@@ -58,6 +68,10 @@ def describe(error: BaseException, style: Style) -> Iterator[str]:
     elif isinstance(error, MemoryError):
         yield "xenimage: out of memory"
         yield "TIP: Use fewer threads (--jobs 1), or give the process more memory."
+    elif isinstance(error, OSError):
+        name = f"{error.filename}: " if isinstance(error.filename, str) else ""
+        yield visible(f"xenimage: {name}{(error.strerror or str(error)).lower()}")
+        yield "TIP: If files and streams are as they should be, run it again with --debug and report what it prints."
     else:
         yield f"xenimage: internal error: {type(error).__name__}: {visible(str(error))}"
         yield "TIP: Run it again with --debug and report what it prints: this is a bug of xenimage."
@@ -91,7 +105,7 @@ def _is_broken_pipe(error: BaseException | None) -> bool:
 
 
 def _discard_output() -> None:
-    """Let Python's last flush of standard output go nowhere: it would complain of the pipe once more."""
+    """Let Python's last flush of standard output go nowhere: it would complain once more."""
     try:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

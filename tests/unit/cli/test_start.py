@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import subprocess
 import sys
 
@@ -47,3 +48,50 @@ class StartTest(TestCase):
         )
         out = subprocess.check_output([sys.executable, "-c", code], text=True)
         self.assertEqual("[]", out.splitlines()[-1])
+
+
+@ddt.ddt
+class StreamTest(TestCase):
+    """Standard streams that are closed, or take nothing."""
+
+    def run_in_shell(self, redirections: str, *words: str) -> tuple[int, str]:
+        """Exit code and standard error of the command line behind *redirections*."""
+        command = ["sh", "-c", f'exec "$@" {redirections}', "sh", sys.executable, "-m", "xenimage", *words]
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, cwd=pathlib.Path(__file__).parents[3]
+        )
+        return done.returncode, done.stderr
+
+    @ddt.data(
+        (">/dev/full", "no space left on device", "--version"),
+        (">&-", "bad file descriptor", "--version"),
+        (">/dev/full", "no space left on device", "--help"),
+        (">&-", "bad file descriptor", "profile", "list"),
+        (">/dev/full", "no space left on device", "profile", "list", "-f", "json"),
+    )
+    @ddt.unpack
+    def test_what_takes_nothing(self, redirections: str, reason: str, *words: str) -> None:
+        code, told = self.run_in_shell(redirections, *words)
+        self.assertEqual(7, code, told)
+        self.assertEqual(f"xenimage: {reason}", told.splitlines()[0])
+        self.assertEqual(2, len(told.splitlines()))
+
+    @ddt.data("2>/dev/full", "2>&-", "<&- >&- 2>&-")
+    def test_nobody_to_tell(self, redirections: str) -> None:
+        self.assertEqual((2, ""), self.run_in_shell(redirections, "disk", "show", "/nonexistent"))
+
+    def test_a_closed_output_is_none_for_a_bundle(self) -> None:
+        source = self.scratch / "disk.raw"
+        source.write_bytes(b"content".ljust(512))
+        code, told = self.run_in_shell("<&- >&-", "bundle", "create", str(source), "--output", "-")
+        self.assertEqual(7, code)
+        self.assertIn("standard output: cannot be written: bad file descriptor", told)
+        self.assertEqual(b"content".ljust(512), source.read_bytes())
+
+    def test_progress_to_what_is_only_read(self) -> None:
+        source, output = self.scratch / "disk.raw", self.scratch / "out.tgz"
+        source.write_bytes(b"content".ljust(512))
+        words = ("bundle", "create", str(source), "--output", str(output), "--progress-fd", "9")
+        code, told = self.run_in_shell("9</dev/null", *words)
+        self.assertEqual((7, "xenimage: bad file descriptor"), (code, told.splitlines()[0]))
+        self.assertEqual(["disk.raw"], [path.name for path in self.scratch.iterdir()])
