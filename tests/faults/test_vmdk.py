@@ -379,6 +379,16 @@ class CutTest(_Faults):
         self.refused(FormatError, "behind 4 grains, expected a grain directory", made.data[: made.places["grain530"]])
         self.refused(FormatError, "its end inside the file", made.data[: made.places["grain530"] + 100])
 
+    def test_stream_filled_up_with_zeros(self) -> None:
+        """What a transfer leaves that broke off in a file of full length: no end, however much it looks like one."""
+        made = stream()
+        for place in ("grain530", "marker.gd", "gd"):
+            data = made.data[: made.places[place]]
+            for zeros in (2 * SECTOR, SECTOR + 1, len(made.data) - len(data), 3 << 20):
+                with self.subTest(place=place, zeros=zeros):
+                    ended = place == "gd"
+                    self.refused(None if ended else FormatError, "expected a grain directory", data + bytes(zeros))
+
     def test_stream_cut_behind_its_grains(self) -> None:
         made = stream()
         for place in ("gd", "marker.footer", "footer", "marker.eos"):

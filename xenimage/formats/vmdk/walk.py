@@ -123,6 +123,7 @@ class _Walk:
             if zeros < len(raw):
                 break
         else:
-            self._ended = True
+            # One sector is the marker. More of them may as well stand where a transfer broke off.
+            self._ended = self._ended or self._position - start == SECTOR
         if self._position == start:
             raise FormatError("an end-of-stream marker with bytes behind it", expected="zeros up to the next sector")
