@@ -6,6 +6,7 @@ import dataclasses
 import random
 import struct
 import tracemalloc
+import unittest.mock
 
 import ddt
 import hypothesis
@@ -326,7 +327,25 @@ class SharedTableTest(TestCase):
         data = bytearray(image.build())
         entry = data[image.at["l1"] : image.at["l1"] + 8]
         data[image.at["l1"] + 8 : image.at["l1"] + 16] = entry
+        self.refused(data)
+        data[image.at["l1"] + 8] ^= 0x80  # without the flag COPIED it is the same table
+        self.refused(data)
+
+    def refused(self, data):
         path = self.scratch / "shared.qcow2"
         path.write_bytes(data)
         with self.assertRaisesRegex(FormatError, "several entries point to one L2 table"):
             open_qcow2(open_file(path), STRICT)
+
+    def test_a_large_table_is_compared_in_pieces(self):
+        data = bytearray(Image(state=State(size=40 << 15, forms=("plain",)), cluster_bits=9).build())
+        start = len(data)
+        struct.pack_into(">IQ", data, 36, 40, start)
+        entries = [start + 512 + 512 * number for number in range(40)]
+        data += struct.pack(">40Q", *entries).ljust(512 * 41, b"\0")
+        path = self.scratch / "many.qcow2"
+        path.write_bytes(data)
+        with unittest.mock.patch("xenimage.formats.qcow2.tables._COMPARED", 7):
+            open_qcow2(open_file(path), STRICT)
+            data[start + 312 : start + 320] = data[start + 8 : start + 16]
+            self.refused(data)

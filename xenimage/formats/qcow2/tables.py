@@ -24,6 +24,8 @@ _CACHED_TABLES = 8 * MIB
 # What an entry of a cache costs beside its content, roughly: it bounds the number of small ones.
 _OVERHEAD = 256
 
+_COMPARED = 1 << 20
+"""entries of an L1 table that are compared at a time: a set takes ten times their size"""
 _STRIDE = 512
 _ZERO_STRIDE = bytes(_STRIDE * layout.ENTRY)
 
@@ -126,18 +128,26 @@ def read_l1(
         require_table(source, header, offset, entries * layout.ENTRY)
     except FormatError as error:
         raise error.within("L1 table") from None
-    return _distinct(read_entries(source, offset, needed))
+    l1 = read_entries(source, offset, needed)
+    _require_distinct(l1, header, source.size)
+    return l1
 
 
-def _distinct(l1: array.array[int]) -> array.array[int]:
+def _require_distinct(l1: array.array[int], header: Header, file_size: int) -> None:
     """Refuse an L2 table that stands in for several parts of the disk.
 
     No sound image has one, and by it a small file could make the walk over a huge disk endless.
     """
-    used = [entry for entry in l1 if entry]
-    if len(set(used)) != len(used):
+    tables = len(l1) - l1.count(0)
+    size = header.cluster_size
+    parts = -(-tables // _COMPARED)
+    repeated = tables * size > file_size
+    for part in range(0 if repeated else parts):
+        # The flag COPIED makes no other table of it.
+        offsets = [each for each in map(layout.OFFSET.__and__, l1) if each and each // size % parts == part]
+        repeated = repeated or len(set(offsets)) != len(offsets)
+    if repeated:
         raise FormatError("several entries point to one L2 table", expected="a table for each entry", where="L1 table")
-    return l1
 
 
 class Tables:
