@@ -30,6 +30,8 @@ _VMDK_MAGICS = (b"KDMV", b"COWD", b"\xbe\xba\xfe\xca\0\0\0\0")
 """hosted sparse, ESX 2 sparse, and seSparse, whose magic is 0xcafebabe as a little-endian 64-bit number"""
 _VMDK_DESCRIPTOR = b"disk descriptorfile"
 _VHD_COOKIES = (b"conectix", b"v_poison")
+_HEAD_MIN = 4 * KIB
+"""bytes that are looked at, whatever the limit scratch says: with fewer, a disk of any format would pass for raw"""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -114,7 +116,7 @@ def detect(source: ByteSource, limits: Limits) -> str:
     """
     if source.size == 0:
         raise FormatError("is empty", expected="a disk image", where=source.name)
-    head = source.read(0, min(source.size, limits.scratch))
+    head = source.read(0, min(source.size, max(limits.scratch, _HEAD_MIN)))
     tail = source.read(max(0, source.size - SECTOR), min(source.size, SECTOR))
     known = [name for name, matches in _MATCHERS.items() if matches(head, tail, source.size)]
     other = _foreign(head)

@@ -9,7 +9,7 @@ from tests.builders.pattern import pattern
 from tests.builders.vhd import DYNAMIC, FIXED, MemorySource, Vhd
 from xenimage.exceptions import FormatError, UnsafeError, UsageError
 from xenimage.formats import registry
-from xenimage.limits import STRICT
+from xenimage.limits import STRICT, Limits
 from xenimage.sources.file import open_file
 
 
@@ -64,6 +64,10 @@ class OpenDiskTest(TestCase):
             registry.open_disk(MemorySource(data), STRICT)
         self.assertEqual(data, self.content(registry.open_disk(MemorySource(data), STRICT, format="raw")))
         self.assertEqual(data[:4096], self.content(registry.open_disk(MemorySource(data), STRICT, format="vhd")))
+
+    def test_the_least_limit_makes_no_raw_of_it(self):
+        data = b"#\n" * 2000 + b"# Disk DescriptorFile\n"
+        self.assertEqual("vmdk", registry.detect(MemorySource(data), Limits(scratch=0)))
 
     def test_a_format_given_reads_what_is_foreign(self):
         data = b"LUKS\xba\xbe".ljust(1024, b"\2")
