@@ -172,6 +172,10 @@ def _value(config: Any, files: tuple[str, ...], group: str, name: str) -> Any:
         # oslo.config repeats itself and an object's repr: the part behind the last "is not valid: " is the reason.
         reason = str(error).rpartition("is not valid: ")[2]
         raise ConfigError(f"{name} in [{group}]: {reason}", where=_place(files, group, name)) from error
+    except (cfg.Error, RecursionError) as error:
+        # A value such as $other, which oslo.config replaces by that option's.
+        reason = "refers to itself" if isinstance(error, RecursionError) else str(error)
+        raise ConfigError(f"{name} in [{group}]: {reason}", where=_place(files, group, name)) from error
     except UsageError as error:
         raise ConfigError(
             f"{name} in [{group}]: {error.found}", expected=error.expected, where=_place(files, group, name)

@@ -77,6 +77,12 @@ class LoadTest(TestCase):
             "/xenimage.conf:2: members in [limits]: invalid literal for int() with base 10: 'many'",
         ),
         ("[limits]\nmembers = 0\n", "/xenimage.conf:2: members in [limits]: Should be greater than or equal to 1"),
+        ("[limits]\nmembers = $members\n", "/xenimage.conf:2: members in [limits]: refers to itself"),
+        (
+            "[defaults]\nprofile = $none\n",
+            "/xenimage.conf:2: profile in [defaults]: no such option none in group [DEFAULT]",
+        ),
+        ("[defaults]\nprofile = ${a.b}\n", "/xenimage.conf:2: profile in [defaults]: no such group [a]"),
         (
             "[defaults]\n\njob = 1\n",
             "/xenimage.conf:3: no option of [defaults] is called job, "
