@@ -114,7 +114,7 @@ def show_disk(source: SourceOptions, *, limits: Limits = STRICT) -> DiskFacts:
 def map_disk(source: SourceOptions, *, limits: Limits = STRICT) -> Sequence[Extent]:
     """Tell where a disk holds data: ordered, gapless."""
     with contextlib.closing(opener.open_source(source, limits)) as disk:
-        return tuple(disk.extents(0, disk.facts.virtual_size))
+        return tuple(mapper.bounded_extents(disk, limits))
 
 
 def convert_disk(options: ConvertOptions, *, limits: Limits = STRICT, progress: Progress = SILENT) -> ConvertReport:

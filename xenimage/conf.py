@@ -37,6 +37,7 @@ _LIMIT_HELP = {
     "snapshots": "How many internal snapshots one disk may have.",
     "members": "How many members a bundle may have.",
     "expansion": "How many bytes of guest data one stored byte may stand for. Deflate itself ends at 1032.",
+    "ranges": "How many ranges of data and of none, in turn, a disk may consist of.",
     "scratch": "How much is read to tell one format from another.",
     "bundle_size": "How large a bundle may become when it is inflated.",
 }

@@ -30,6 +30,8 @@ class Limits:
     """members of a bundle"""
     expansion: int = 1100
     """bytes of guest data for one stored byte; deflate itself ends at 1032"""
+    ranges: int = 4_000_000
+    """ranges of data and of none, in turn, that a disk may consist of: the work of walking over it"""
     scratch: int = 64 * KIB
     """bytes that are read to tell one format from another"""
     bundle_size: int = 16 * 2048 * GIB

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 
 from xenimage.cli.context import Context
 from xenimage.cli.text import Style, visible
+from xenimage.exceptions import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -152,19 +153,31 @@ class OutputCommand(Command):
         return outcome.code
 
     def _write_rows(self, outcome: Outcome, stream: TextIO, args: argparse.Namespace) -> None:
-        names = [name for name in self.columns if not args.columns or name in args.columns]
+        names = _chosen(self.columns, args.columns)
         flat = args.formatter not in ("json", "yaml")
         rows = [[_flat(row[name]) if flat else row[name] for name in names] for row in outcome.data]  # type: ignore[index]
         _formatter(args.formatter).emit_list(names, rows, stream, args)
 
     def _write_record(self, outcome: Outcome, stream: TextIO, args: argparse.Namespace) -> None:
         record: dict[str, Any] = {"schema": SCHEMA, **outcome.data}  # type: ignore[dict-item]
-        names = [name for name in record if not args.columns or name in args.columns]
+        names = _chosen(record, args.columns)
         flat = args.formatter not in ("json", "yaml")
         values = [_flat(record[name]) if flat else record[name] for name in names]
         if args.formatter == "shell":
             values = [_without_meaning(value) for value in values]
         _formatter(args.formatter).emit_one(names, values, stream, args)
+
+
+def _chosen(names: Iterable[str], wanted: Sequence[str]) -> list[str]:
+    """Return those of *names* that are *wanted*, all if none is.
+
+    :raises UsageError: one is wanted that there is not: a script would get nothing, and take it for an answer.
+    """
+    there = list(names)
+    unknown = [name for name in wanted if name not in there]
+    if unknown:
+        raise UsageError(f"there is no field {unknown[0]!r}", expected=f"one of {', '.join(there)}")
+    return [name for name in there if not wanted or name in wanted]
 
 
 def _flat(value: Any) -> Any:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from xenimage.cli.command import Command
 
+LOG = logging.getLogger(__name__)
+
 _INTRODUCTION = """\
 Turn disk images into bundles that a Xen cloud boots, check them, and turn them back."""
 _OUTRO = """\
@@ -61,12 +63,14 @@ class Shell:
         except BaseException as error:  # noqa: BLE001 the one place that ends them all
             with contextlib.suppress(OSError):
                 self.context.close()
+            LOG.debug("ended by %s: %r", type(error).__name__, str(error))
             return errors.settle(error, sys.stderr, debug=self.options.debug)
 
     def _run(self, words: list[str]) -> int:
         self.options, rest = parse_globals(words)
         self.context = Context(self.options)
         _configure_logging(self.options)
+        LOG.debug("arguments: %r", words)
         if self.options.show_version:
             from xenimage.cli.version import version
 

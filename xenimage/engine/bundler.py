@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from xenimage.model.plan import BundleOptions, Plan
     from xenimage.model.transfer import Progress
 
+LOG = logging.getLogger(__name__)
+
 PIPE = "-"
 
 
@@ -39,10 +42,12 @@ def make(plan: Plan, disk: Disk, limits: Limits, progress: Progress) -> BundleRe
     :raises TransferError: the output cannot be written; nothing is left of it.
     """
     started = time.monotonic()
+    LOG.info("%s: at most %d bytes of data, %d threads", plan.options.output, plan.data_size, plan.jobs)
     if plan.options.output == PIPE:
         outcome, receipt = _to_pipe(plan, disk, progress)
     else:
         outcome, receipt = _to_file(plan, disk, limits, progress)
+    LOG.info("%s: %d bytes, vhd %s, %s", receipt.path, receipt.size, outcome.uuid, outcome.compressor)
     return BundleReport(
         plan=plan,
         receipt=receipt,
@@ -90,7 +95,7 @@ def _verify(plan: Plan, sink: FileSink, disk: Disk, limits: Limits, progress: Pr
     """Read the finished file with the eyes of a consumer, before it gets its name."""
     source = FileSource(sink.duplicate(), plan.options.output)
     try:
-        bundle = open_bundle(source, limits)
+        bundle = open_bundle(source, limits, progress)
         report = check_bundle(bundle, plan.profile, limits, int(time.time()))
         if report.verdict is Verdict.NOT_READY:
             raise NotReadyError("the bundle just written is not sound", findings=report.findings, where=source.name)

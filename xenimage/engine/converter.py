@@ -34,6 +34,8 @@ def convert(disk: Disk, options: ConvertOptions, jobs: int, limits: Limits, prog
     """
     if options.format not in FORMATS:
         raise UsageError(f"cannot write {options.format!r}", expected=" or ".join(FORMATS))
+    if options.output == "-":
+        raise UsageError("a converted disk cannot go to standard output", expected="a file")
     started = time.monotonic()
     threads = decide_jobs(options.jobs, jobs)
     passes = Passes(disk=disk, ranges=map_blocks(disk, limits).ranges, jobs=threads, progress=progress)

@@ -10,8 +10,11 @@ from xenimage.formats.vhd.layout import BLOCK_SIZE
 from xenimage.model.extent import Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from xenimage.limits import Limits
     from xenimage.model.disk import Disk, DiskFacts
+    from xenimage.model.extent import Extent
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,7 +38,7 @@ def map_blocks(disk: Disk, limits: Limits) -> BlockMap:
     ceiling = _most_data(facts, limits)
     ranges: list[list[int]] = []
     data_size = 0
-    for extent in disk.extents(0, facts.virtual_size):
+    for extent in bounded_extents(disk, limits):
         if extent.kind is not Kind.DATA:
             continue
         data_size += extent.length
@@ -54,6 +57,17 @@ def map_blocks(disk: Disk, limits: Limits) -> BlockMap:
         blocks=sum(stop - first for first, stop in ranges),
         data_size=data_size,
     )
+
+
+def bounded_extents(disk: Disk, limits: Limits) -> Iterator[Extent]:
+    """Yield all extents of *disk*.
+
+    :raises LimitError: there are more than the limit ranges: tables made to keep us busy, not to hold a disk.
+    """
+    for count, extent in enumerate(disk.extents(0, disk.facts.virtual_size), 1):
+        if count > limits.ranges:
+            limits.require("ranges", count, "the number of ranges so far")
+        yield extent
 
 
 def _most_data(facts: DiskFacts, limits: Limits) -> int:

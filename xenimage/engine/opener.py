@@ -6,6 +6,7 @@ A name inside an image is never opened. Parents are those that the user gave; ex
 from __future__ import annotations
 
 import functools
+import logging
 import os
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from xenimage.model.disk import ByteSource, Disk
     from xenimage.model.plan import SourceOptions
     from xenimage.sources.file import FileSource
+
+LOG = logging.getLogger(__name__)
 
 BUNDLE = "bundle"
 FORMATS = (*registry.NAMES, BUNDLE)
@@ -47,6 +50,7 @@ def open_source(options: SourceOptions, limits: Limits, *, output: str | None = 
             name, snapshot = (options.format, options.snapshot) if first else (None, None)
             disk = _open_one(path, limits, name, snapshot, output)
             chain.append(disk)
+            LOG.info("%s is %s, a disk of %d bytes", path, disk.facts.format, disk.facts.virtual_size)
             reason = disk.unreadable()
             if reason is not None:
                 raise reason if reason.where else reason.within(path)

@@ -151,6 +151,12 @@ class UsageTest(FakedTestCase):
         run = self.run_cli(*words)
         self.assertEqual((2, "", f"{message}\nTIP: Did you mean: {guess}?\n"), (run.code, run.out, run.err))
 
+    @ddt.data(("bundle", "show", "x", "-f", "json"), ("profile", "list", "-f", "value"))
+    def test_an_unknown_field(self, words: tuple[str, ...]) -> None:
+        run = self.run_cli(*words, "-c", "nope")
+        self.assertEqual((2, ""), (run.code, run.out))
+        self.assertRegex(run.err, r"^there is no field 'nope', expected one of ")
+
     def test_an_abbreviated_command(self) -> None:
         self.assertEqual(0, self.run_cli("prof", "li").code)
 

@@ -34,10 +34,15 @@ class QuickstartTest(CliTestCase):
             again = self.run_cli(*command.split())
             self.assertEqual((0, ""), (again.code, again.err), command)
 
-    def test_it_needs_a_new_directory(self) -> None:
+    def test_it_runs_again_in_its_own_directory(self) -> None:
+        first, second = (self.run_cli("quickstart", str(self.scratch / "s")) for _ in range(2))
+        self.assertEqual((0, ""), (second.code, second.err))
+        self.assertEqual(first.out, second.out)
+
+    def test_it_leaves_other_files_alone(self) -> None:
         (self.scratch / "x").touch()
         run = self.run_cli("quickstart", str(self.scratch))
-        message = f"{self.scratch}: already there and not empty, expected a new directory\nTIP: Name another one.\n"
+        message = f"{self.scratch}: holds other files, expected a new directory, or that of an earlier run\n"
         self.assertEqual((2, "", message), (run.code, run.out, run.err))
 
     def test_a_directory_that_cannot_be_made(self) -> None:

@@ -49,6 +49,12 @@ class MapTest(TestCase):
             4 * MIB, map_blocks(FakeDisk(100 * MIB, {0: bytes(4 * MIB)}, stored_size=2 * MIB), STRICT).data_size
         )
 
+    def test_the_walk_over_ranges_is_bounded(self):
+        disk = FakeDisk(100 * MIB, {start * MIB: b"x" for start in range(10)})
+        self.assertEqual(10, map_blocks(disk, dataclasses.replace(STRICT, ranges=20)).data_size)
+        with self.assertRaisesRegex(LimitError, r"the number of ranges so far is 20, expected at most 19"):
+            map_blocks(disk, dataclasses.replace(STRICT, ranges=19))
+
     @ddt.data(1, 1100)
     def test_deflated_data_is_bounded_by_the_limit(self, expansion):
         limits = dataclasses.replace(STRICT, expansion=expansion)

@@ -37,7 +37,10 @@ it. Ends with 0 if all is well, with 6 if not."""
     def execute(self, args: argparse.Namespace) -> Outcome:
         """Look at everything."""
         found = api.doctor(args.directory, [self._configuration()])
-        rows = [{"what": each.what, "good": each.good, "found": each.found, "act": each.act} for each in found]
+        rows = [
+            {"what": each.what, "good": each.good, "found": each.found, "act": "" if each.good else each.act}
+            for each in found
+        ]
         return Outcome(
             data=rows,
             text=lambda style: _lines(rows, style),

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from xenimage.model.report import BundleReport
 
 DIRECTORY = "xenimage-quickstart"
+FILES = ("sample.qcow2", "sample.tgz", "sample.vhd")
+"""what the steps make, anew each time"""
 
 
 class Quickstart(Command):
@@ -31,8 +33,8 @@ class Quickstart(Command):
 
     summary = "Make a sample disk and take it through all steps"
     description = """\
-Writes a small sample disk into a new directory, makes a bundle of it, checks the
-bundle and turns it back, and shows for each step the command that does the
+Writes a small sample disk into a directory, makes a bundle and a VHD of it,
+checks and compares them, and shows for each step the command that does the
 same. It takes a second and a few MiB; no other program is needed."""
     examples = ("xenimage quickstart", "xenimage quickstart /tmp/first-steps")
 
@@ -43,18 +45,18 @@ same. It takes a second and a few MiB; no other program is needed."""
             nargs="?",
             default=DIRECTORY,
             metavar="DIRECTORY",
-            help=f"a new directory for the files (default: ./{DIRECTORY})",
+            help=f"the directory for the files (default: ./{DIRECTORY})",
         )
 
     def run(self, parsed_args: argparse.Namespace) -> int:
         """Walk through the steps; the first that fails ends it.
 
-        :raises UsageError: the directory has something in it.
+        :raises UsageError: the directory has something else in it.
         """
         place = pathlib.Path(parsed_args.directory)
-        if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        if place.exists() and (not place.is_dir() or any(each.name not in FILES for each in place.iterdir())):
             raise UsageError(
-                "already there and not empty", expected="a new directory", where=str(place), tip="Name another one."
+                "holds other files", expected="a new directory, or that of an earlier run", where=str(place)
             )
         try:
             place.mkdir(parents=True, exist_ok=True)
@@ -68,12 +70,11 @@ class _Tour:
 
     def __init__(self, place: pathlib.Path) -> None:
         self._style = Style.of(sys.stdout)
-        self._disk = str(place / "sample.qcow2")
-        self._bundle = str(place / "sample.tgz")
-        self._vhd = str(place / "sample.vhd")
+        self._disk, self._bundle, self._vhd = (str(place / name) for name in FILES)
         self._number = 0
 
     def run(self) -> int:
+        pathlib.Path(self._disk).unlink(missing_ok=True)
         size = write_sample(self._disk)
         self._step("A sample disk: 64 MiB with a partition and some text, as qcow2")
         self._say(f"wrote {self._disk}, {size_text(size)}")
@@ -96,7 +97,7 @@ class _Tour:
 
     def _create(self) -> BundleReport:
         self._step("Make a bundle of it", "bundle", "create", self._disk, "--output", self._bundle)
-        options = BundleOptions(source=SourceOptions(path=self._disk), output=self._bundle)
+        options = BundleOptions(source=SourceOptions(path=self._disk), output=self._bundle, force=True)
         report = api.create_bundle(options, progress=Nobody())
         self._say(f"wrote {self._bundle}, {size_text(report.receipt.size)}, sha256 {report.receipt.sha256[:16]}...")
         for each in report.plan.properties:
@@ -108,7 +109,7 @@ class _Tour:
         self._step(
             "Write the VHD alone, as XCP-ng takes it", "disk", "convert", self._disk, self._vhd, "--format", "vhd"
         )
-        converted = api.convert_disk(ConvertOptions(source=source, output=self._vhd, format="vhd"))
+        converted = api.convert_disk(ConvertOptions(source=source, output=self._vhd, format="vhd", force=True))
         self._say(f"wrote {self._vhd}, {size_text(converted.output_size)}")
         self._step("Compare it with the sample", "disk", "compare", self._disk, self._vhd)
         result = api.compare_disks(source, SourceOptions(path=self._vhd))
