@@ -8,14 +8,18 @@ import fcntl
 import os
 import secrets
 import stat
+import threading
 from typing import TYPE_CHECKING
 
 from xenimage.exceptions import TransferError, UsageError
+from xenimage.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _SUFFIX = ".xenimage-part"
+_EARLY = 32 * MIB
+"""bytes after which the disk is set to work, so that little is left to wait for in the end"""
 _VECTORS = 512
 """buffers in one call: below every system's IOV_MAX"""
 
@@ -68,6 +72,9 @@ class FileSink:
         self._temporary = os.path.join(directory, f"{stem}{secrets.token_hex(6)}{_SUFFIX}")
         self._position = 0
         self._named = False
+        self._flushed = 0
+        self._flusher = threading.Thread()
+        self._flush_failure: OSError | None = None
         with self._failures():
             self._descriptor = os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         with contextlib.suppress(OSError):  # no locks on this file system: then orphans stay for the user to remove
@@ -81,6 +88,16 @@ class FileSink:
         with self._failures():
             for start in range(0, len(parts), _VECTORS):
                 self._write_all(parts[start : start + _VECTORS])
+        if self._position - self._flushed >= _EARLY and not self._flusher.is_alive():
+            self._flushed = self._position
+            self._flusher = threading.Thread(target=self._flush_early, name="flush", daemon=True)
+            self._flusher.start()
+
+    def _flush_early(self) -> None:
+        try:
+            os.fdatasync(self._descriptor)
+        except OSError as error:
+            self._flush_failure = error  # kept for flush(): the kernel tells of a lost write only once
 
     def _write_all(self, parts: Sequence[bytes | bytearray | memoryview]) -> None:
         left = sum(map(len, parts))
@@ -128,7 +145,11 @@ class FileSink:
 
         :raises TransferError: the device failed.
         """
+        if self._flusher.is_alive():
+            self._flusher.join()
         with self._failures():
+            if self._flush_failure:
+                raise self._flush_failure
             os.ftruncate(self._descriptor, self._position)
             os.fsync(self._descriptor)
 
@@ -162,6 +183,8 @@ class FileSink:
             with contextlib.suppress(OSError):
                 os.unlink(self._temporary)
             self._named = True
+        if self._flusher.is_alive():
+            self._flusher.join()
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1

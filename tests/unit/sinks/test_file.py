@@ -50,6 +50,17 @@ class FileSinkTest(SinkTestCase):
         sink.close()
         self.assertEqual([], self.names())
 
+    def test_a_write_that_the_disk_lost_early_is_told_in_the_end(self):
+        sink = self.sink()
+        lost = OSError(errno.EIO, "Input/output error")
+        with (
+            unittest.mock.patch("xenimage.sinks.file._EARLY", 4),
+            unittest.mock.patch("os.fdatasync", side_effect=lost),
+        ):
+            sink.write([b"abcd"])
+            with self.assertRaisesRegex(TransferError, "out.tgz: cannot be written: input/output error"):
+                sink.flush()
+
     def test_patches_what_was_left_out(self):
         sink = self.sink()
         sink.write([b"ab"])
