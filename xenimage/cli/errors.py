@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING, TextIO
@@ -35,12 +34,14 @@ def settle(error: BaseException, stream: TextIO, *, debug: bool) -> int:
     if isinstance(error, SystemExit):
         return _exit_code(error)
     if _is_broken_pipe(error):
-        _discard_output()
+        _discard(sys.stdout)
         return BROKEN_PIPE
     if isinstance(error, OSError):
-        _discard_output()
-    with contextlib.suppress(OSError):  # nobody is left to tell of a standard error that fails
+        _discard(sys.stdout)
+    try:
         _tell(error, stream, debug=debug)
+    except OSError:  # nobody is left to tell of a standard error that fails
+        _discard(stream)
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
     if isinstance(error, OSError):  # of the streams mostly, of which the library knows nothing
@@ -104,11 +105,11 @@ def _is_broken_pipe(error: BaseException | None) -> bool:
     return False
 
 
-def _discard_output() -> None:
-    """Let Python's last flush of standard output go nowhere: it would complain once more."""
+def _discard(stream: TextIO) -> None:
+    """Let Python's last flush of *stream* go nowhere: it would fail once more, and change the exit code."""
     try:
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
     except (OSError, ValueError):
         return
