@@ -36,6 +36,11 @@ _STORED_MAX = 65535
 _SLICE = 256 * KIB
 """bytes given to a compressor at once: its output then stays small enough for the allocator to keep the memory, where
 a larger one is mapped and zeroed anew each time, at a tenth of the whole cost"""
+_PRIMER = 16
+"""bytes that ISA-L is made to deflate on their own at the start of each piece. Its fast path enters the third byte of a
+stream into its hash table under a hash of the *stream's address* (``write_first_byte`` in igzip_icf_body_h1_gr_bt.asm
+shifts the wrong register; seen in 2.32.1), so that now and then a match, and with it the bytes, depends on where
+the memory lies. So few bytes take its slow path, which is right, and later bytes find a stream that has begun."""
 _RAW = -15
 """zlib's way to ask for a deflate stream without a wrapper, with the full window"""
 
@@ -77,6 +82,8 @@ class Deflater:
     """None: no compression, stored blocks"""
     sync: int = 0
     """the library's value for a sync flush"""
+    primer: int = 0
+    """bytes to deflate and flush first, at the cost of some ten bytes of output"""
 
     def segment(self, data: Bytes) -> Segment:
         """Deflate *data* on its own. The library works without the interpreter's lock."""
@@ -85,7 +92,11 @@ class Deflater:
             return Segment((stored(data),), crc, len(data))
         compressor = self.start()
         view = memoryview(data)
-        parts = [compressor.compress(view[start : start + _SLICE]) for start in range(0, len(view), _SLICE)]
+        parts = []
+        if self.primer:
+            parts += [compressor.compress(view[: self.primer]), compressor.flush(self.sync)]
+        starts = range(self.primer, len(view), _SLICE)
+        parts += [compressor.compress(view[start : start + _SLICE]) for start in starts]
         return Segment((*parts, compressor.flush(self.sync)), crc, len(data))
 
 
@@ -95,6 +106,7 @@ def _isal(level: int, memory: int) -> Deflater:
         label=f"ISA-L level {level}",
         start=lambda: isal_zlib.compressobj(level, isal_zlib.DEFLATED, _RAW, memory),
         sync=isal_zlib.Z_SYNC_FLUSH,
+        primer=_PRIMER,
     )
 
 

@@ -54,6 +54,14 @@ class SegmentTest(TestCase):
         self.assertEqual(once, again)
         self.assertEqual(pattern(0, 50_000), zlib.decompressobj(-15).decompress(b"".join(once.parts)))
 
+    @unittest.skipUnless(deflate.has_isal(), "zlib-ng needs no primer")
+    def test_isal_begins_on_its_slow_path(self):
+        # Its fast path would begin with a hash of its own address, and give other bytes in one process of hundreds.
+        content = pattern(0, 50_000)
+        primed, flushed, *_ = deflate.deflater(Compression.FAST).segment(content).parts
+        self.assertEqual(content[:16], zlib.decompressobj(-15).decompress(primed + flushed))
+        self.assertTrue(flushed.endswith(b"\0\0\xff\xff"))
+
     @every_compression
     def test_a_piece_knows_its_sums(self, compression):
         for size in SIZES:
