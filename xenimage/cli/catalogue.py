@@ -105,6 +105,15 @@ COMMANDS = {
 }
 
 
+COMPLETE_SUMMARY = "Print the completion for bash"
+"""of the one command that is cliff's own"""
+
+
+def actions(noun: str) -> list[Entry]:
+    """Return the commands that begin with *noun* and a further word."""
+    return [entry for entry in COMMANDS.values() if entry.name.startswith(f"{noun} ")]
+
+
 def split(words: list[str]) -> tuple[Entry | None, list[str]]:
     """Find the command that *words* begin with; return it with the words behind it."""
     for count in (2, 1):

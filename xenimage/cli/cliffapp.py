@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import argparse
+from typing import Any
 
 import cliff.app
 import cliff.command
@@ -14,9 +15,6 @@ from xenimage.cli.command import Command
 from xenimage.cli.context import Context
 from xenimage.cli.options import PROGRAM, add_globals
 from xenimage.cli.version import version
-
-if TYPE_CHECKING:
-    import argparse
 
 NAMESPACE = "xenimage.cli"
 """the entry points under which the same commands are registered for other cliff applications"""
@@ -42,6 +40,18 @@ class Manager(cliff.commandmanager.CommandManager):
             self.commands[entry.name] = _Lazy(entry)  # type: ignore[assignment]
 
 
+class Complete(CompleteCommand):
+    """cliff's command, with help as all of ours have it."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Return cliff's parser, with a summary and an example of ours."""
+        parser = super().get_parser(prog_name)
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        parser.description = f"{catalogue.COMPLETE_SUMMARY}."
+        parser.epilog = f"Example:\n  {prog_name} > ~/.local/share/bash-completion/completions/{PROGRAM}"
+        return parser
+
+
 class CliffApp(cliff.app.App):
     """The program as a cliff application."""
 
@@ -58,7 +68,7 @@ class CliffApp(cliff.app.App):
 
     def complete(self, arguments: list[str]) -> int:
         """Print the completion for a shell. Not through cliff's ``run_subcommand``, which swallows errors."""
-        command = CompleteCommand(self, self.options)
+        command = Complete(self, self.options)
         return command.run(command.get_parser(f"{PROGRAM} complete").parse_args(arguments))
 
     def build_option_parser(

@@ -82,6 +82,8 @@ class Shell:
             print_overview()
             return 0
         entry, arguments = catalogue.split(rest)
+        if entry is None and catalogue.actions(rest[0]) and set(rest[1:]) <= {"-h", "--help"}:
+            return show_noun(rest[0], wanted=len(rest) > 1)
         if entry is None:
             return self._run_other(rest)
         return self._run_command(entry.load(), entry.name, arguments)
@@ -132,9 +134,31 @@ def print_overview() -> None:
     print(parser.format_help())
     print("commands:")
     for entry in catalogue.COMMANDS.values():
-        print(f"  {entry.name:<15} {entry.summary}")
-    print(f"  {'complete':<15} Print the completion for bash")
+        print(_row(entry.name, entry.summary))
+    print(_row("complete", catalogue.COMPLETE_SUMMARY))
     print(f"\n{_OUTRO}")
+
+
+def _row(name: str, summary: str) -> str:
+    return f"  {name:<15} {summary}"
+
+
+def show_noun(noun: str, *, wanted: bool) -> int:
+    """Print the commands that begin with *noun*: as help if that is *wanted*, else beside the error.
+
+    :raises UsageError: it is not wanted: a noun alone is no command.
+    """
+    entries = catalogue.actions(noun)
+    rows = [_row(entry.name, entry.summary) for entry in entries]
+    lines = [f"usage: {PROGRAM} [options] {noun} ACTION ...", "", "commands:", *rows, ""]
+    if wanted:
+        example = entries[0].load().examples[0]
+        lines += [f"Help on a command: {PROGRAM} {noun} ACTION --help.", "", "Example:", f"  {example}"]
+        print("\n".join(lines))
+        return 0
+    with contextlib.suppress(OSError):  # the exit code says the same to a program that closed standard error
+        print("\n".join(lines), file=sys.stderr)
+    raise UsageError(f"{noun!r} alone is no command", expected="one of these", tip=f"See: {PROGRAM} {noun} --help")
 
 
 def _configure_logging(options: argparse.Namespace) -> None:

@@ -36,6 +36,7 @@ CASES = {
     "profile-show": ("profile", "show", "rackspace"),
     "doctor": ("doctor",),
 }
+NOUNS = sorted({name.partition(" ")[0] for name in catalogue.COMMANDS if " " in name})
 CODES = {"bundle-check": 6, "disk-compare": 6, "doctor": 6}
 
 
@@ -118,6 +119,37 @@ class HelpTest(CliTestCase):
         self.assertIn(f"  xenimage {name}", run.out)
         self.assertEqual(run.out, self.run_cli("help", *name.split()).out)
 
+    @ddt.data(("complete", "--help"), ("help", "complete"))
+    def test_the_command_of_cliff_shows_an_example_too(self, words: tuple[str, ...]) -> None:
+        run = self.run_cli(*words)
+        self.assertEqual((0, ""), (run.code, run.err))
+        self.assertIn("\nPrint the completion for bash.\n", run.out)
+        self.assertIn("\nExample:\n  xenimage complete > ~/", run.out)
+
+    @ddt.data(*NOUNS)
+    def test_a_noun_lists_its_commands(self, noun: str) -> None:
+        run = self.run_cli(noun, "--help")
+        self.assertEqual((0, ""), (run.code, run.err))
+        for words in (("help", noun), (noun, "-h"), ("-v", noun, "--help")):
+            self.assertEqual(run, self.run_cli(*words))
+        self.assertEqual(self.listed(run.out), [name for name in catalogue.COMMANDS if name.startswith(f"{noun} ")])
+        self.assertIn(f"\nExample:\n  xenimage {noun} ", run.out)
+
+    @ddt.data(*NOUNS)
+    def test_a_noun_alone_is_an_error_that_lists_them(self, noun: str) -> None:
+        run = self.run_cli(noun)
+        self.assertEqual((2, ""), (run.code, run.out))
+        self.assertEqual(self.listed(run.err), [name for name in catalogue.COMMANDS if name.startswith(f"{noun} ")])
+        message = f"{noun!r} alone is no command, expected one of these\nTIP: See: xenimage {noun} --help\n"
+        self.assertTrue(run.err.endswith(message))
+
+    def listed(self, text: str) -> list[str]:
+        """Names of the commands in a listing, each with the summary that it must have."""
+        rows = [line for line in text.splitlines() if line.startswith("  ") and "xenimage" not in line]
+        names = [line[2:17].rstrip() for line in rows]
+        self.assertEqual([f"  {name:<15} {catalogue.COMMANDS[name].summary}" for name in names], rows)
+        return names
+
     @ddt.data(*catalogue.COMMANDS.values())
     def test_the_table_says_what_the_command_says(self, entry: catalogue.Entry) -> None:
         command = entry.load()
@@ -143,8 +175,9 @@ class HelpTest(CliTestCase):
 class UsageTest(FakedTestCase):
     @ddt.data(
         (("bundel", "create"), "'bundel create' is no command", "bundle check, bundle create, bundle show"),
-        (("disk",), "'disk' is no command", "disk show, disk map, disk convert, disk compare"),
-        (("disk", "-v"), "'disk' is no command", "disk show, disk map, disk convert, disk compare"),
+        (("disk", "shwo"), "'disk shwo' is no command", "disk show, disk map, disk convert, disk compare"),
+        (("disk", "-v", "shwo"), "'disk shwo' is no command", "disk show, disk map, disk convert, disk compare"),
+        (("disks", "--help"), "'disks' is no command", "disk compare, disk convert, disk map, disk show"),
     )
     @ddt.unpack
     def test_a_misspelt_command(self, words: tuple[str, ...], message: str, guess: str) -> None:

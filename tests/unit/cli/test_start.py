@@ -79,6 +79,7 @@ class StreamTest(TestCase):
     @ddt.data("2>/dev/full", "2>&-", "<&- >&- 2>&-")
     def test_nobody_to_tell(self, redirections: str) -> None:
         self.assertEqual((2, ""), self.run_in_shell(redirections, "disk", "show", "/nonexistent"))
+        self.assertEqual((2, ""), self.run_in_shell(redirections, "disk"))
 
     def test_a_closed_output_is_none_for_a_bundle(self) -> None:
         source = self.scratch / "disk.raw"
