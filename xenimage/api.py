@@ -17,6 +17,7 @@ from xenimage.engine import bundler, compare, converter, diagnosis, mapper, open
 from xenimage.exceptions import NotReadyError
 from xenimage.limits import STRICT
 from xenimage.model.finding import Severity
+from xenimage.model.report import DiskMap
 from xenimage.model.transfer import Silent
 from xenimage.profiles import registry as profile_registry
 from xenimage.sources.file import open_file
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from xenimage.limits import Limits
     from xenimage.model.disk import Disk, DiskFacts
-    from xenimage.model.extent import Extent
     from xenimage.model.plan import BundleOptions, ConvertOptions, Plan, SourceOptions
     from xenimage.model.profile import Profile
     from xenimage.model.report import BundleFacts, BundleReport, CheckReport, Comparison, ConvertReport, Diagnosis
@@ -111,10 +111,10 @@ def show_disk(source: SourceOptions, *, limits: Limits = STRICT) -> DiskFacts:
         return disk.facts
 
 
-def map_disk(source: SourceOptions, *, limits: Limits = STRICT) -> Sequence[Extent]:
-    """Tell where a disk holds data: ordered, gapless."""
+def map_disk(source: SourceOptions, *, limits: Limits = STRICT) -> DiskMap:
+    """Tell where a disk holds data, and what deserves a word about it."""
     with contextlib.closing(opener.open_source(source, limits)) as disk:
-        return tuple(mapper.bounded_extents(disk, limits))
+        return DiskMap(extents=tuple(mapper.bounded_extents(disk, limits)), findings=disk.facts.findings)
 
 
 def convert_disk(options: ConvertOptions, *, limits: Limits = STRICT, progress: Progress = SILENT) -> ConvertReport:

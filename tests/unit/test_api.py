@@ -19,7 +19,7 @@ from xenimage.limits import Limits
 from xenimage.model.extent import Extent, Kind
 from xenimage.model.finding import Severity
 from xenimage.model.plan import BundleOptions, ConvertOptions, SourceOptions
-from xenimage.model.report import Verdict
+from xenimage.model.report import DiskMap, Verdict
 
 MIB = 1 << 20
 
@@ -105,7 +105,7 @@ class DiskTest(ApiTestCase):
         source = SourceOptions(path=str(self.source))
         self.assertEqual(("raw", 5 * MIB), (api.show_disk(source).format, api.show_disk(source).virtual_size))
         wanted = (Extent(0, 65536, Kind.DATA), Extent(65536, 5 * MIB - 65536, Kind.ZERO))
-        self.assertEqual(wanted, api.map_disk(source))
+        self.assertEqual(DiskMap(extents=wanted), api.map_disk(source))
 
     def test_a_child_without_its_parent_is_shown_but_not_read(self):
         state = qcow2.State(size=MIB)
@@ -127,6 +127,19 @@ class DiskTest(ApiTestCase):
             stream.write(b"?")
         found = api.compare_disks(first, SourceOptions(path=output))
         self.assertEqual((False, 1000, (5 * MIB, 6 * MIB)), (found.equal, found.first_difference, found.sizes))
+
+    def test_what_is_wrong_with_a_source_is_told(self):
+        state = qcow2.State(size=MIB, forms=("plain",))
+        path = str(qcow2.Image(state=state, incompatible=2).write(self.scratch / "corrupt.qcow2"))
+        source, sound = SourceOptions(path=path), SourceOptions(path=str(self.source))
+        converted = api.convert_disk(ConvertOptions(source=source, output=str(self.scratch / "out.vhd"), format="vhd"))
+        for findings in (
+            api.map_disk(source).findings,
+            converted.findings,
+            api.compare_disks(sound, source).findings,
+            api.plan_bundle(self.options(source=source)).findings,
+        ):
+            self.assertEqual(("qcow2.corrupt", path), (findings[0].code, findings[0].where))
 
     def test_a_disk_with_itself(self):
         source = SourceOptions(path=str(self.source))

@@ -13,12 +13,15 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 
+from xenimage.cli import errors
 from xenimage.cli.context import Context
 from xenimage.cli.text import Style, visible
 from xenimage.exceptions import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from xenimage.model.finding import Finding
 
 SCHEMA = 1
 """version of the machine-readable output; keys are added without a new number, never renamed or removed"""
@@ -88,6 +91,8 @@ class Outcome:
     code: int = 0
     stream: TextIO | None = None
     """where it goes; by default standard output"""
+    findings: Sequence[Finding] = ()
+    """what *text* says and *data* has no place for: programs' callers find it on standard error"""
 
 
 class OutputCommand(Command):
@@ -150,6 +155,8 @@ class OutputCommand(Command):
         else:
             self._write_record(outcome, stream, parsed_args)
         stream.flush()
+        if parsed_args.formatter != "table":
+            errors.tell_findings(outcome.findings, sys.stderr)
         return outcome.code
 
     def _write_rows(self, outcome: Outcome, stream: TextIO, args: argparse.Namespace) -> None:

@@ -6,12 +6,12 @@ import os
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from xenimage.cli.text import Style, finding_lines, visible
+from xenimage.cli.text import Style, finding_lines, findings_section, visible
 from xenimage.exceptions import NotReadyError, TransferError, XenimageError
 from xenimage.model.finding import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 INTERNAL = 1
 NOT_READY = NotReadyError.exit_code
@@ -47,6 +47,16 @@ def settle(error: BaseException, stream: TextIO, *, debug: bool) -> int:
     if isinstance(error, OSError):  # of the streams mostly, of which the library knows nothing
         return TransferError.exit_code
     return error.exit_code if isinstance(error, XenimageError) else INTERNAL
+
+
+def tell_findings(findings: Sequence[Finding], stream: TextIO) -> None:
+    """Show *findings* on *stream*, which is standard error: the exit code is the same where it takes nothing."""
+    style = Style.of(stream)
+    try:
+        stream.writelines(f"{line}\n" for line in findings_section(findings, style))
+        stream.flush()
+    except OSError:
+        _discard(stream)
 
 
 def _tell(error: BaseException, stream: TextIO, *, debug: bool) -> None:

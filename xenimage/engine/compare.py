@@ -45,6 +45,7 @@ def compare(first: Disk, second: Disk, limits: Limits, progress: Progress) -> Co
         first_difference=difference,
         sizes=(first.facts.virtual_size, second.facts.virtual_size),
         compared=compared,
+        findings=first.facts.findings + second.facts.findings,
     )
 
 

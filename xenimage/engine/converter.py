@@ -54,6 +54,7 @@ def convert(disk: Disk, options: ConvertOptions, jobs: int, limits: Limits, prog
         data_size=stored,
         output_size=output_size,
         seconds=time.monotonic() - started,
+        findings=disk.facts.findings,
     )
 
 

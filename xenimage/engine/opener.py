@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from xenimage.containers.bundle.reader import is_gzip, open_bundle, open_bundle_disk
+from xenimage.engine.links import Told, chain_findings
 from xenimage.exceptions import FormatError, UnsafeError, UsageError, XenimageError
 from xenimage.formats import registry
 from xenimage.formats.overlay import Overlay
@@ -55,7 +56,7 @@ def open_source(options: SourceOptions, limits: Limits, *, output: str | None = 
             if reason is not None:
                 raise reason if reason.where else reason.within(path)
         _check_links(chain, paths)
-        return functools.reduce(lambda parent, child: Overlay(child, parent), reversed(chain))
+        return _flattened(chain, paths)
     except BaseException:
         for disk in chain:
             disk.close()
@@ -76,6 +77,12 @@ def same_file(first: str, second: str) -> bool:
         return os.path.samefile(first, second)
     except OSError:
         return False
+
+
+def _flattened(chain: list[Disk], paths: tuple[str, ...]) -> Disk:
+    whole = functools.reduce(lambda parent, child: Overlay(child, parent), reversed(chain))
+    findings = chain_findings(chain, paths)
+    return Told(whole, findings) if findings else whole
 
 
 def _refuse_repeated(paths: tuple[str, ...]) -> None:

@@ -7,6 +7,7 @@ import enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from xenimage.model.extent import Extent
     from xenimage.model.finding import Finding
     from xenimage.model.plan import Plan
     from xenimage.model.transfer import Receipt
@@ -135,6 +136,8 @@ class ConvertReport:
     data_size: int
     output_size: int
     seconds: float
+    findings: tuple[Finding, ...] = ()
+    """of the source"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -147,6 +150,18 @@ class Comparison:
     sizes: tuple[int, int]
     compared: int
     """bytes that were read on either side"""
+    findings: tuple[Finding, ...] = ()
+    """of the first disk, then of the second"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DiskMap:
+    """Where a disk holds data."""
+
+    extents: tuple[Extent, ...]
+    """ordered, gapless"""
+    findings: tuple[Finding, ...] = ()
+    """of the disk and its parents"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,7 @@ from xenimage.model.report import (
     Comparison,
     ConvertReport,
     Diagnosis,
+    DiskMap,
     Member,
     Verdict,
     VhdFacts,
@@ -237,13 +238,14 @@ def convert_report() -> ConvertReport:
     )
 
 
-def extents() -> tuple[Extent, ...]:
-    return (
+def disk_map(*findings: Finding) -> DiskMap:
+    extents = (
         Extent(0, 16 * MIB, Kind.DATA),
         Extent(16 * MIB, 16 * MIB, Kind.ZERO),
         Extent(32 * MIB, 31 * MIB, Kind.ABSENT),
         Extent(63 * MIB, 1 * MIB, Kind.DATA),
     )
+    return DiskMap(extents=extents, findings=findings)
 
 
 def different() -> Comparison:

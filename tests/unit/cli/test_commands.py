@@ -15,7 +15,7 @@ from xenimage.cli import catalogue
 from xenimage.limits import Limits
 from xenimage.model.finding import Severity
 from xenimage.model.plan import BundleOptions, Compression, ConvertOptions, SizePolicy, SourceOptions
-from xenimage.model.report import Comparison, Verdict
+from xenimage.model.report import Comparison, DiskMap, Verdict
 from xenimage.profiles.registry import BUILTIN
 from xenimage.units import GIB
 
@@ -49,7 +49,7 @@ class FakedTestCase(CliTestCase):
             show_bundle=support.bundle_facts(),
             check_bundle=support.check_report(Verdict.NOT_READY, finding(Severity.WARNING), finding()),
             show_disk=support.child_facts(),
-            map_disk=support.extents(),
+            map_disk=support.disk_map(),
             convert_disk=support.convert_report(),
             compare_disks=support.different(),
             profiles=BUILTIN,
@@ -332,6 +332,37 @@ class CreateTest(FakedTestCase):
         self.assertEqual("b" * 64 + "\n", self.run_cli(*words).out)
 
 
+@ddt.ddt
+class SourceFindingsTest(FakedTestCase):
+    """What is wrong with a source is told by whatever reads it, and changes no exit code."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        found = (finding(Severity.WARNING, code="qcow2.corrupt"),)
+        self.api["map_disk"].return_value = support.disk_map(*found)
+        for name in ("convert_disk", "compare_disks"):
+            self.api[name].return_value = dataclasses.replace(self.api[name].return_value, findings=found)
+
+    @ddt.data("disk-map", "disk-convert", "disk-compare")
+    def test_for_people(self, name: str) -> None:
+        run = self.run_cli(*CASES[name])
+        self.assertEqual((CODES.get(name, 0), ""), (run.code, run.err))
+        self.assertIn("  warning  qcow2.corrupt  [0.vhd at 0x1e00]\n", run.out)
+
+    @ddt.data("disk-convert", "disk-compare")
+    def test_a_record_has_them(self, name: str) -> None:
+        run = self.run_cli(*CASES[name], "-f", "json")
+        self.assertEqual((CODES.get(name, 0), ""), (run.code, run.err))
+        self.assertEqual(["qcow2.corrupt"], [each["code"] for each in json.loads(run.out)["findings"]])
+
+    @ddt.data("json", "csv", "value", "yaml")
+    def test_rows_leave_them_to_standard_error(self, formatter: str) -> None:
+        run = self.run_cli(*CASES["disk-map"], "-f", formatter)
+        self.assertEqual(0, run.code)
+        self.assertNotIn("qcow2.corrupt", run.out)
+        self.assertIn("  warning  qcow2.corrupt  [0.vhd at 0x1e00]\n", run.err)
+
+
 class OtherCommandsTest(FakedTestCase):
     def test_check_ends_with_0_below_errors(self) -> None:
         for verdict in (Verdict.SOUND, Verdict.USABLE):
@@ -379,7 +410,7 @@ class OtherCommandsTest(FakedTestCase):
         self.assertEqual(4, len(json.loads(self.run_cli("disk", "map", "a", "--limit", "1", "-f", "json").out)))
 
     def test_map_of_nothing(self) -> None:
-        self.api["map_disk"].return_value = ()
+        self.api["map_disk"].return_value = DiskMap(extents=())
         self.assertEqual(0, self.run_cli("disk", "map", "a").code)
 
     def test_doctor_tells_of_a_broken_configuration(self) -> None:

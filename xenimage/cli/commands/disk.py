@@ -60,9 +60,11 @@ zeros, absent is left to the parent and reads as zeros without one."""
 
     def execute(self, args: argparse.Namespace) -> Outcome:
         """Map the disk."""
-        extents = api.map_disk(source_options(args), limits=self.context.settings.limits)
+        found = api.map_disk(source_options(args), limits=self.context.settings.limits)
         return Outcome(
-            data=views.extent_rows(extents), text=functools.partial(views.map_lines, args.source, extents, args.limit)
+            data=views.extent_rows(found.extents),
+            text=functools.partial(views.map_lines, args.source, found, args.limit),
+            findings=found.findings,
         )
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from xenimage.cli.text import Style
     from xenimage.model.disk import DiskFacts
     from xenimage.model.extent import Extent
-    from xenimage.model.report import Comparison, ConvertReport
+    from xenimage.model.report import Comparison, ConvertReport, DiskMap
 
 CELLS = 64
 """of the picture of a map"""
@@ -39,8 +39,9 @@ def extent_rows(extents: Sequence[Extent]) -> list[dict[str, Any]]:
     return [{"offset": each.offset, "length": each.length, "kind": each.kind.value} for each in extents]
 
 
-def map_lines(path: str, extents: Sequence[Extent], limit: int, style: Style) -> Iterator[str]:
-    """Yield a map for people: a picture, the sums, and the first *limit* extents."""
+def map_lines(path: str, found: DiskMap, limit: int, style: Style) -> Iterator[str]:
+    """Yield a map for people: a picture, the sums, the findings, and the first *limit* extents."""
+    extents = found.extents
     size = extents[-1].end if extents else 0
     yield style.paint(f"{path}: {size_text(size)}", "bold")
     yield ""
@@ -53,6 +54,7 @@ def map_lines(path: str, extents: Sequence[Extent], limit: int, style: Style) ->
     yield from section(
         "Sums", [(kind.value, f"{size_text(n)}, {100 * n / size:.1f} %") for kind, n in sums if n], style
     )
+    yield from findings_section(found.findings, style)
     shown = extents[:limit]
     rows = [(f"{each.offset:#x}", f"{each.length:#x}", format_size(each.length), each.kind.value) for each in shown]
     yield from table(("offset", "length", "size", "kind"), rows, style, right=(0, 1, 2))
@@ -91,12 +93,13 @@ def convert_record(source: str, report: ConvertReport) -> dict[str, Any]:
         "data_size": report.data_size,
         "output_size": report.output_size,
         "seconds": round(report.seconds, 3),
+        "findings": finding_records(report.findings),
     }
 
 
 def convert_lines(source: str, report: ConvertReport, style: Style) -> Iterator[str]:
     """Yield a conversion for people."""
-    return section(
+    yield from section(
         "Written",
         [
             ("file", report.path),
@@ -109,6 +112,7 @@ def convert_lines(source: str, report: ConvertReport, style: Style) -> Iterator[
         ],
         style,
     )
+    yield from findings_section(report.findings, style)
 
 
 def compare_record(first: str, second: str, result: Comparison) -> dict[str, Any]:
@@ -121,11 +125,13 @@ def compare_record(first: str, second: str, result: Comparison) -> dict[str, Any
         "first_size": result.sizes[0],
         "second_size": result.sizes[1],
         "compared": result.compared,
+        "findings": finding_records(result.findings),
     }
 
 
 def compare_lines(first: str, second: str, result: Comparison, style: Style) -> Iterator[str]:
-    """Yield a comparison for people."""
+    """Yield a comparison for people, what is wrong with the disks before it."""
+    yield from findings_section(result.findings, style)
     first, second = visible(first), visible(second)
     if result.equal:
         yield f"{style.paint('Equal', 'good')}: {first} and {second} show the same to a guest."
