@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from typing import TYPE_CHECKING
+
+from xenimage.model.finding import Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -11,7 +14,11 @@ if TYPE_CHECKING:
     from xenimage.exceptions import XenimageError
     from xenimage.model.disk import Disk, DiskFacts
     from xenimage.model.extent import Extent
-    from xenimage.model.finding import Finding
+
+_JSON = "json:"
+"""how qemu begins a description that stands in the place of a name"""
+_BEFORE = ("/", "\\", ":")
+"""what may stand before the bare name: a directory of either kind of system, a protocol"""
 
 
 class Told:
@@ -39,8 +46,8 @@ class Told:
 
 
 def chain_findings(chain: Sequence[Disk], paths: Sequence[str]) -> list[Finding]:
-    """All findings of a chain, the leaf first, with their files' names."""
-    found: list[Finding] = []
+    """All findings of a chain, the leaf first: those of its links, and those of its disks with their files' names."""
+    found = list(_other_names(chain, paths))
     for disk, path in zip(chain, paths, strict=True):
         found += [_placed(each, path) for each in disk.facts.findings]
     return found
@@ -50,3 +57,30 @@ def _placed(finding: Finding, path: str) -> Finding:
     if finding.where.startswith(path):
         return finding
     return dataclasses.replace(finding, where=f"{path}: {finding.where}" if finding.where else path)
+
+
+def _other_names(chain: Sequence[Disk], paths: Sequence[str]) -> Iterator[Finding]:
+    """Doubt each parent of another name, where no identity proves the link."""
+    for child, parent, path, parent_path in zip(chain, chain[1:], paths, paths[1:], strict=False):
+        reference = child.facts.parent
+        if reference is None or (reference.identity and parent.facts.identity):
+            continue
+        if reference.name and not _means(reference.name, parent_path):
+            yield Finding(
+                code="source.backing.other-name",
+                severity=Severity.WARNING,
+                what=f"The image was made on {reference.name!r}, and {parent_path!r} was given for it.",
+                why="Nothing in the two files tells whether they belong together; over another parent a disk reads as"
+                " garbage.",
+                act="Make sure that it is the same disk, moved or renamed.",
+                where=path,
+            )
+
+
+def _means(stored: str, path: str) -> bool:
+    """Whether *stored*, a name inside an image, ends with the bare name of *path*."""
+    # As the readers decode names; the path may hold bytes that are no text.
+    bare = os.fsencode(os.path.basename(path)).decode("utf-8", "backslashreplace")
+    if stored.startswith(_JSON):
+        return any(f'{before}{bare}"' in stored for before in (*_BEFORE, '"'))
+    return stored == bare or stored.endswith(tuple(before + bare for before in _BEFORE))

@@ -198,6 +198,59 @@ class ChainTest(OpenerTestCase):
         self.assertFalse(same_file(one, self.put("two", b"")))
 
 
+@ddt.ddt
+class OtherNameTest(OpenerTestCase):
+    """A qcow2 keeps nothing of its parent but the name, which is a hint for the user and no more."""
+
+    def findings(self, stored: str, given: str) -> list[tuple[str, str, str]]:
+        base = self.put(given, bytes(SIZE))
+        leaf = self.qcow2("leaf.qcow2", backing=stored.encode())
+        found = self.open(leaf, base).facts.findings
+        self.assertLessEqual({each.where for each in found}, {leaf})
+        return [(each.code, each.severity.value, each.what.replace(str(self.scratch), "DIR")) for each in found]
+
+    @ddt.data(
+        "base.raw", "/vm/base.raw", "../base.raw", "C:\\vm\\base.raw", "file:base.raw", "file:///vm/base.raw",
+        "https://host/a/base.raw", 'json:{"driver":"raw","file":{"driver":"file","filename":"/vm/base.raw"}}',
+        'json:{"file.filename":"base.raw"}',
+    )  # fmt: skip
+    def test_the_same_bare_name(self, stored: str) -> None:
+        self.assertEqual([], self.findings(stored, "base.raw"))
+
+    @ddt.data("other.raw", "/vm/base.raw/other.raw", "database.raw", "base.raw.old", 'json:{"filename":"database.raw"}')
+    def test_another_name(self, stored: str) -> None:
+        what = f"The image was made on {stored!r}, and 'DIR/base.raw' was given for it."
+        self.assertEqual([("source.backing.other-name", "warning", what)], self.findings(stored, "base.raw"))
+
+    def test_a_name_that_is_no_text(self) -> None:
+        base = self.put(os.fsdecode(b"b\xff.raw"), bytes(SIZE))
+        state = qcow2.State(size=SIZE)
+        leaf = self.put("leaf.qcow2", qcow2.Image(state=state, backing=b"/vm/b\xff.raw").build())
+        self.assertEqual((), self.open(leaf, base).facts.findings)
+
+    def test_an_identity_tells_more_than_a_name(self) -> None:
+        image = vhd.Vhd(
+            size=SIZE,
+            kind=vhd.DIFFERENCING,
+            parent=b"r" * 16,
+            parent_name="base.vhd",
+            locators=vhd.blktap_locators("base.vhd"),
+        )
+        leaf = self.put("leaf.vhd", image.build().data)
+        moved = self.put("moved.vhd", vhd.Vhd(size=SIZE, blocks={0: [0]}, identity=b"r" * 16).build().data)
+        self.assertEqual((), self.open(leaf, moved).facts.findings)
+
+    def test_the_findings_of_a_chain_name_their_files(self) -> None:
+        state = qcow2.State(size=SIZE)
+        base = self.put("base", qcow2.Image(state=state, incompatible=2).build())
+        leaf = self.put("leaf", qcow2.Image(state=state, incompatible=1, backing=b"old").build())
+        disk = self.open(leaf, base)
+        expected = [("source.backing.other-name", leaf), ("qcow2.dirty", leaf), ("qcow2.corrupt", base)]
+        self.assertEqual(expected, [(each.code, each.where) for each in disk.facts.findings])
+        self.assertEqual(bytes(KIB64), self.read(disk))
+        self.assertIsNone(disk.unreadable())
+
+
 class NamesInsideTest(OpenerTestCase):
     """No name in an image is ever opened: watched at the interpreter's own door."""
 
