@@ -26,7 +26,7 @@ def add_globals(parser: argparse.ArgumentParser) -> None:
         const=0,
         help="no progress, warnings and errors only",
     )
-    group.add_argument("--log-file", metavar="FILE", help="write a log of everything to FILE")
+    group.add_argument("--log-file", metavar="FILE", help="append a log of everything to FILE")
     group.add_argument("--debug", action="store_true", help="show tracebacks of errors")
     group.add_argument(
         "--config-file",

@@ -11,7 +11,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, TextIO, cast
 
-from xenimage.cli import catalogue, errors
+from xenimage.cli import catalogue, errors, logs
 from xenimage.cli.context import Context
 from xenimage.cli.options import PROGRAM, add_globals, parse_globals
 from xenimage.exceptions import UsageError
@@ -69,8 +69,6 @@ class Shell:
     def _run(self, words: list[str]) -> int:
         self.options, rest = parse_globals(words)
         self.context = Context(self.options)
-        _configure_logging(self.options)
-        LOG.debug("arguments: %r", words)
         if self.options.show_version:
             from xenimage.cli.version import version
 
@@ -91,6 +89,8 @@ class Shell:
     def _run_command(self, factory: Callable[..., Command], name: str, arguments: list[str]) -> int:
         command = factory(self, self.options, cmd_name=name)
         parsed = command.get_parser(f"{PROGRAM} {name}").parse_args(arguments)
+        logs.configure(self.options, parsed)
+        LOG.debug("arguments: %s %r", name, arguments)
         try:
             return command.run(parsed)
         finally:
@@ -104,6 +104,7 @@ class Shell:
 
         app = CliffApp(self.context)
         if words[0] == "complete":
+            logs.configure(self.options, argparse.Namespace())
             return app.complete(words[1:])
         try:
             factory, name, arguments = app.command_manager.find_command(words)
@@ -159,26 +160,6 @@ def show_noun(noun: str, *, wanted: bool) -> int:
     with contextlib.suppress(OSError):  # the exit code says the same to a program that closed standard error
         print("\n".join(lines), file=sys.stderr)
     raise UsageError(f"{noun!r} alone is no command", expected="one of these", tip=f"See: {PROGRAM} {noun} --help")
-
-
-def _configure_logging(options: argparse.Namespace) -> None:
-    """Send the log where the options want it. Without them Python shows warnings and errors on standard error."""
-    root = logging.getLogger()
-    if options.log_file:
-        try:
-            file = logging.FileHandler(options.log_file, encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"--log-file {options.log_file}: {error.strerror}") from error
-        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)-8s %(name)s %(message)s"))
-        root.addHandler(file)
-        root.setLevel(logging.DEBUG)
-    if options.debug or options.verbose_level > 1 or options.log_file:
-        console = logging.StreamHandler(sys.stderr)
-        console.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-        quiet_level = logging.WARNING if options.verbose_level < 2 else logging.INFO
-        console.setLevel(logging.DEBUG if options.debug or options.verbose_level > 2 else quiet_level)
-        root.addHandler(console)
-        root.setLevel(min(root.level, console.level))
 
 
 def _never_fail_to_encode() -> None:

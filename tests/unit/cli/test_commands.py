@@ -209,6 +209,7 @@ class UsageTest(FakedTestCase):
         ("--progress", "loud", "doctor"),
         ("--config-file", "/nonexistent", "bundle", "show", "x"),
         ("--log-file", "/nonexistent/x", "doctor"),
+        ("--log-file", "/nonexistent/x", "complete"),
         ("--progress-fd", "987654", "bundle", "show", "x"),
     )
     @ddt.unpack

@@ -113,7 +113,63 @@ class LogTest(CliTestCase):
     def test_to_a_file(self) -> None:
         path = self.scratch / "log"
         self.assertEqual("", self.run_cli("--log-file", str(path), "bundle", "show", "x").err)
-        self.assertIn("some detail", path.read_text(encoding="utf-8"))
+        for _ in range(2):
+            self.assertIn("some detail", path.read_text(encoding="utf-8"))
+            self.assertEqual(0, self.run_cli("--log-file", str(path), "bundle", "show", "x").code)
+
+    def test_to_what_is_no_file(self) -> None:
+        self.assertEqual(0, self.run_cli("--log-file", "/dev/null", "bundle", "show", "x").code)
+
+    def test_wrong_use_leaves_no_log(self) -> None:
+        path = self.scratch / "log"
+        self.assertEqual(2, self.run_cli("--log-file", str(path), "bundle", "show").code)
+        self.assertFalse(path.exists())
+
+
+@ddt.ddt
+class LogFileTest(CliTestCase):
+    """A log is never written into what the command reads or writes."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        for name in ("disk", "base", "plain.txt"):
+            (self.scratch / name).write_bytes(b"all of this is text\n" * 512)
+        (self.scratch / "link").symlink_to("disk")
+        (self.scratch / "hard").hardlink_to(self.scratch / "disk")
+        (self.scratch / "log").symlink_to("out")
+
+    def refused(self, log: str, words: str, reason: str) -> None:
+        def content() -> dict[str, bytes]:
+            return {each.name: each.read_bytes() for each in self.scratch.iterdir() if each.exists()}
+
+        before = content()
+        names = [word.replace("@", f"{self.scratch}/") for word in words.split()]
+        run = self.run_cli("--log-file", f"{self.scratch}/{log}", *names)
+        self.assertEqual((2, ""), (run.code, run.out))
+        self.assertIn(f"--log-file {self.scratch}/{log}: {reason}", run.err)
+        self.assertEqual(before, content())
+
+    @ddt.data(
+        ("disk", "disk show @disk"),
+        ("link", "disk map @disk"),
+        ("hard", "bundle create @link --output @out"),
+        ("out", "bundle create @disk --output @out"),
+        ("log", "bundle create @disk --output @out --force --dry-run"),
+        ("out", "disk convert @disk @out --format raw"),
+        ("base", "disk show @disk --backing @plain.txt --backing @base"),
+        ("base", "disk compare @disk @base"),
+        ("disk", "disk compare @disk @base"),
+        ("plain.txt", "disk compare @disk @base --second-backing @plain.txt"),
+        ("disk", "bundle check @disk"),
+        ("base", "--config-file @base doctor"),
+    )
+    @ddt.unpack
+    def test_a_file_of_the_command(self, log: str, words: str) -> None:
+        self.refused(log, words, "is the file ")
+
+    def test_a_piece_of_a_disk_that_only_the_image_names(self) -> None:
+        (self.scratch / "disk-flat.vmdk").write_bytes(bytes(8192))
+        self.refused("disk-flat.vmdk", "disk show @disk", "holds data that is no text, expected a log, or a new file")
 
 
 @ddt.ddt
