@@ -29,6 +29,9 @@ CURRENT_NAMES = {
 _READ_BOTH = ("hw_device_id",)
 """names of today that the driver reads as well"""
 
+OS_TYPES = ("linux", "windows")
+"""what there is; a profile may take fewer of them"""
+
 CORE = ("name", "size", "checksum", "disk_format", "container_format", "min_disk", "min_ram", "virtual_size", "status")
 """attributes of every Glance image, which are no properties"""
 
@@ -94,9 +97,7 @@ def _judge_rules(profile: Profile, chosen: Mapping[str, str]) -> Iterator[Findin
                 act=f"Leave out --property {rule.name}={value}.",
                 where=f"property {rule.name}",
             )
-        elif rule.values and value not in rule.values:
-            yield _illegal(rule, value)
-        elif rule.name == "os_type" and value not in profile.os_types:
+        elif rule.name == "os_type" and value in OS_TYPES and value not in profile.os_types:
             yield Finding(
                 code="property.os_type.refused",
                 severity=Severity.ERROR,
@@ -105,6 +106,8 @@ def _judge_rules(profile: Profile, chosen: Mapping[str, str]) -> Iterator[Findin
                 act="Choose another profile (xenimage profile list).",
                 where="property os_type",
             )
+        elif rule.values and value not in rule.values:
+            yield _illegal(rule, value)
         elif rule.name == "xenapi_device_id":
             yield Finding(
                 code="property.xenapi_device_id.trap",

@@ -47,7 +47,7 @@ PROFILE = Profile(
             reason="The user that SSH keys are installed for, such as debian, ubuntu or admin. Only you know it.",
             source=_DOCUMENT,
         ),
-        rules.OS_TYPE,
+        dataclasses.replace(rules.OS_TYPE, values=("linux",)),
         rules.AUTO_DISK_CONFIG,
         dataclasses.replace(
             rules.DEVICE_ID,

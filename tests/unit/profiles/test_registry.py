@@ -66,6 +66,13 @@ class DataTest(TestCase):
         self.assertEqual(len(profile.properties), len({rule.name for rule in profile.properties}))
 
     @ddt.data(*NAMES)
+    def test_no_choice_is_shown_that_is_refused(self, name: str) -> None:
+        profile = registry.BUILTIN[name]
+        for rule in profile.properties:
+            if rule.name == "os_type":
+                self.assertEqual(profile.os_types, rule.values)
+
+    @ddt.data(*NAMES)
     def test_sizes_end_where_a_vhd_ends(self, name: str) -> None:
         expected = 160 * GIB if name == "rackspace" else 2040 * GIB
         self.assertEqual(expected, registry.BUILTIN[name].virtual_size_max)
