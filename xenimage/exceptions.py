@@ -41,7 +41,7 @@ class XenimageError(Exception):
 
 
 class UsageError(XenimageError):
-    """The caller asked for something that makes no sense, known before any work."""
+    """The caller asked for something that makes no sense, or a file that it takes is missing; known before any work."""
 
     exit_code = 2
 

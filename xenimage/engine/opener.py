@@ -125,7 +125,11 @@ def _open_one(
 
 
 def _open_extent(path: str, output: str | None, name: str) -> FileSource:
-    source = open_beside(path, name)
+    try:
+        source = open_beside(path, name)
+    except UsageError as error:
+        error.tip = error.tip or f"All files of the disk have to lie beside {path}, and be readable."
+        raise
     try:
         refuse_output(output, source.name)
     except UsageError:

@@ -151,6 +151,14 @@ class ChainTest(OpenerTestCase):
         self.refused(UsageError, "missing: cannot be opened: No such file", leaf, str(self.scratch / "missing"))
         self.refused(UsageError, "is a directory, expected a file or a block device", str(self.scratch))
 
+    def test_a_missing_piece_is_as_wrong_as_a_missing_parent(self):
+        path = self.put("disk.vmdk", vmdk.descriptor("monolithicFlat", ['RW 2 FLAT "flat.vmdk" 0']))
+        error = self.refused(UsageError, "disk.vmdk: line [0-9]+: .*flat.vmdk: cannot be opened: No such file", path)
+        self.assertEqual(f"All files of the disk have to lie beside {path}, and be readable.", error.tip)
+        leaf = self.qcow2("leaf.qcow2", backing=b"base")
+        parent = self.refused(UsageError, "cannot be opened: No such file", leaf, str(self.scratch / "missing"))
+        self.assertEqual((2, 2), (error.exit_code, parent.exit_code))
+
     def test_a_broken_parent(self):
         leaf, base = self.qcow2("leaf.qcow2", backing=b"base"), self.put("base", b"QFI\xfb\0\0\0\3")
         self.refused(FormatError, "", leaf, base)
