@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from typing import TYPE_CHECKING
 
 from xenimage.containers.bundle.writer import size_bound
@@ -55,6 +57,7 @@ def plan(options: BundleOptions, profile: Profile, source: DiskFacts, blocks: Bl
         properties=properties,
         findings=(
             *source.findings,
+            *_payload_findings(profile, options),
             *_size_findings(profile, source.virtual_size, virtual_size),
             *_tar_findings(vhd, blocks),
             *findings,
@@ -101,6 +104,33 @@ def clamp_time(wished: int | None, now: int) -> int:
     start of 2000, so that the same disk always gives the same bytes.
     """
     return EPOCH if wished is None else max(EPOCH, min(wished, now))
+
+
+def bare_vhd_command(options: BundleOptions) -> list[str]:
+    """Return the command that writes the disk alone, for targets that take no bundle: its words."""
+    source = options.source
+    stem = "disk" if options.output == "-" else os.path.splitext(options.output)[0]
+    output = f"{stem}.vhd" if f"{stem}.vhd" != source.path else f"{stem}.new.vhd"
+    words = ["xenimage", "disk", "convert", source.path, output, "--format", "vhd"]
+    if source.format:
+        words += ["--source-format", source.format]
+    if source.snapshot:
+        words += ["--snapshot", source.snapshot]
+    return words + [word for path in source.backing for word in ("--backing", path)]
+
+
+def _payload_findings(profile: Profile, options: BundleOptions) -> Iterator[Finding]:
+    if profile.payload:
+        resized = options.size is not None or options.size_policy is not SizePolicy.EXACT
+        yield Finding(
+            code="profile.bare-vhd",
+            severity=Severity.WARNING,
+            what=f"{profile.title} does not take a bundle: it takes the VHD alone.",
+            why="Nothing there unpacks a gzipped tar; the file would have to be unpacked before it is of use.",
+            act=f"Write the VHD alone: {shlex.join(bare_vhd_command(options))}"
+            + (". It has the size of the source: make that larger first." if resized else ""),
+            where=f"profile {profile.name}",
+        )
 
 
 def _size_findings(profile: Profile, source_size: int, size: int) -> list[Finding]:

@@ -16,5 +16,8 @@ PROFILE = Profile(
     members_max=1,
     virtual_size_max=rules.VHD_SIZE_MAX,
     virtual_size_reason=rules.VHD_SIZE_REASON,
-    payload="Write the VHD alone (xenimage disk convert SOURCE template.vhd --format vhd) and register that template.",
+    payload=(
+        "Write the VHD alone (xenimage disk convert SOURCE template.vhd --format vhd) and register that template; it"
+        " may be packed first (gzip template.vhd)."
+    ),
 )

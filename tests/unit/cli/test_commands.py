@@ -319,6 +319,7 @@ class CreateTest(FakedTestCase):
         self.api["create_bundle"].return_value = support.bundle_report(profile="xcp-ng")
         run = self.run_cli("bundle", "create", "a.qcow2", "--output", "a.tgz", "--profile", "xcp-ng")
         self.assertIn("xe vdi-import", run.out)
+        self.assertIn("\n  xenimage disk convert debian.qcow2 debian.vhd \\\n      --format vhd\n", run.out)
         self.assertNotIn("openstack image create", run.out)
 
     def test_odd_names_are_quoted_in_the_upload_commands(self) -> None:

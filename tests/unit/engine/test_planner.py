@@ -81,7 +81,7 @@ class TimeTest(TestCase):
 @ddt.ddt
 class PlanTest(TestCase):
     def plan(self, source_size=10 * GIB, blocks=3, profile="nova-xenapi", findings=(), **wishes):
-        options = BundleOptions(source=SourceOptions(path="disk.raw"), output="out.tgz", **wishes)
+        options = BundleOptions(**{"source": SourceOptions(path="disk.raw"), "output": "out.tgz", **wishes})
         facts = DiskFacts(
             format="raw", virtual_size=source_size, granularity=512, stored_size=source_size, findings=findings
         )
@@ -130,6 +130,29 @@ class PlanTest(TestCase):
     def test_a_large_tar_member_is_told(self):
         self.assertIs(Severity.INFO, self.codes(self.plan(9 * GIB, blocks=4608))["size.tar"])
         self.assertNotIn("size.tar", self.codes(self.plan(9 * GIB)))
+
+    @ddt.data(*BUILTIN)
+    def test_a_target_that_takes_no_bundle_is_told(self, profile):
+        codes = self.codes(self.plan(profile=profile))
+        if profile in ("rackspace", "cloudstack", "xcp-ng"):
+            self.assertIs(Severity.WARNING, codes["profile.bare-vhd"])
+        else:
+            self.assertNotIn("profile.bare-vhd", codes)
+
+    @ddt.data(
+        ({}, "disk.raw out.vhd --format vhd"),
+        ({"output": "-"}, "disk.raw disk.vhd --format vhd"),
+        ({"source": SourceOptions(path="a b.vhd"), "output": "a b.tgz"}, "'a b.vhd' 'a b.new.vhd' --format vhd"),
+        (
+            {"source": SourceOptions(path="d", format="qcow2", snapshot="s", backing=("b", "c"))},
+            "d out.vhd --format vhd --source-format qcow2 --snapshot s --backing b --backing c",
+        ),
+        ({"size": 20 * GIB}, "disk.raw out.vhd --format vhd. It has the size of the source: make that larger first."),
+    )
+    @ddt.unpack
+    def test_and_the_command_for_it_is_given(self, wishes, words):
+        found = [each for each in self.plan(profile="xcp-ng", **wishes).findings if each.code == "profile.bare-vhd"]
+        self.assertEqual([f"Write the VHD alone: xenimage disk convert {words}"], [each.act for each in found])
 
     def test_findings_of_the_source_stay(self):
         finding = Finding(code="qcow2.dirty", severity=Severity.WARNING, what="a", why="b", act="c")

@@ -7,6 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from xenimage.cli.text import visible, wrap
+from xenimage.engine.planner import bare_vhd_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +50,7 @@ def upload_section(plan: Plan, style: Style) -> Iterator[str]:
     if plan.profile.payload:
         yield style.paint("Next", "bold")
         yield from wrap(plan.profile.payload, style, "  ")
+        yield from _folded(bare_vhd_command(plan.options))
     else:
         yield style.paint("Upload it with one of", "bold")
     for words in commands(plan):
