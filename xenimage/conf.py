@@ -37,7 +37,13 @@ _LIMIT_HELP = {
     "snapshots": "How many internal snapshots one disk may have.",
     "members": "How many members a bundle may have.",
     "expansion": "How many bytes of guest data one stored byte may stand for. Deflate itself ends at 1032.",
+    "inflation": (
+        "How many bytes of guest data one byte of a disk with compressed clusters or grains may stand for, once the"
+        " disk claims more than 4 GiB of data."
+    ),
     "ranges": "How many ranges of data and of none, in turn, a disk may consist of.",
+    "blocks": "How many blocks a VHD may store.",
+    "holes": "How many tables of a disk may stand in holes of its file.",
     "scratch": "How much is read to tell one format from another.",
     "bundle_size": "How large a bundle may become when it is inflated.",
 }

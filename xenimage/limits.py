@@ -30,8 +30,14 @@ class Limits:
     """members of a bundle"""
     expansion: int = 1100
     """bytes of guest data for one stored byte; deflate itself ends at 1032"""
-    ranges: int = 4_000_000
+    inflation: int = 64
+    """bytes of guest data for one byte of a disk with compressed clusters, where these are more than a few GiB"""
+    ranges: int = 1_000_000
     """ranges of data and of none, in turn, that a disk may consist of: the work of walking over it"""
+    blocks: int = 1 << 21
+    """blocks that a VHD may store: as many as its largest size has of 1 MiB, half of the usual"""
+    holes: int = 65536
+    """tables of a disk that may stand in holes of its file, where they cost nothing and say nothing"""
     scratch: int = 64 * KIB
     """bytes that are read to tell one format from another"""
     bundle_size: int = 16 * 2048 * GIB

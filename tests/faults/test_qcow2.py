@@ -18,6 +18,7 @@ from tests.builders.qcow2 import Image, State, Taken
 from xenimage.exceptions import FormatError, LimitError, TransferError, UnsupportedError, XenimageError
 from xenimage.formats.qcow2 import open_qcow2
 from xenimage.limits import STRICT
+from xenimage.model.extent import Kind
 from xenimage.sources.file import open_file
 
 CLUSTER = 1 << 16
@@ -265,15 +266,92 @@ class FaultTest(FaultTestCase):
             disk.read_into(0, memoryview(bytearray(512)))
         self.assertEqual(1, str(raised.exception).count(str(path)))
 
-    def test_one_cluster_that_stands_for_many_takes_no_memory(self):
-        image = Image(state=State(size=1 << 29, forms=("packed",)), cluster_bits=16)
+    @ddt.data(("packed", 0), ("packed", 1), ("plain", 0))
+    @ddt.unpack
+    def test_one_cluster_that_stands_for_many(self, form, compression):
+        image = Image(state=State(size=1 << 29, forms=(form,)), cluster_bits=16, compression=compression)
         data = bytearray(image.build())
-        entry = struct.unpack_from(">Q", data, image.at["l2"])[0]
-        struct.pack_into(">8192Q", data, image.at["l2"], *[entry] * 8192)
-        tracemalloc.start()
-        self.addCleanup(tracemalloc.stop)
-        self.assertEqual((pattern(0, 1 << 16) * 16, 1 << 29), self.use(data))
-        self.assertLess(tracemalloc.get_traced_memory()[1], 12 << 20)
+        (entry,) = struct.unpack_from(">Q", data, image.at["l2"])
+        for copies in (2, 8192):
+            struct.pack_into(f">{copies}Q", data, image.at["l2"], *[entry] * copies)
+            with self.assertRaises(FormatError) as raised:
+                self.use(data)
+            self.assertTrue(
+                str(raised.exception).endswith(
+                    f"f.qcow2: L2 table at {image.at['l2']:#x}: several entries point to one cluster, expected a "
+                    "cluster for each entry"
+                )
+            )
+
+    def test_entries_that_point_nowhere_may_be_alike(self):
+        image = Image(state=State(size=1 << 29, forms=("plain",)), cluster_bits=16)
+        data = bytearray(image.build())
+        struct.pack_into(">6Q", data, image.at["l2"] + 8, 1, 1, 1 << 63, 1 << 63, 1 << 63 | 1, 1 << 63 | 1)
+        self.assertEqual(1 << 29, self.use(data)[1])
+
+
+class HoleTest(TestCase):
+    """The size of a file proves nothing: its holes cost their maker nothing."""
+
+    def image(self, tables, bits=9):
+        """A disk with *tables* L2 tables, each at its own place in a hole at the end of the file."""
+        size = 1 << bits
+        l1_size = -(-8 * tables // size) * size
+        head = bytearray(Image(state=State(size=tables * size // 8 * size), cluster_bits=bits).build()[:size])
+        struct.pack_into(">IQQ", head, 36, tables, 2 * size, size)
+        path = self.scratch / "holes.qcow2"
+        with path.open("wb") as stream:
+            stream.write(head)
+            stream.seek(2 * size)
+            stream.write(
+                struct.pack(f">{tables}Q", *range(2 * size + l1_size, 2 * size + l1_size + tables * size, size))
+            )
+            stream.truncate(2 * size + l1_size + tables * size)
+        return open_file(path)
+
+    def test_tables_in_holes_are_not_read(self):
+        source = self.image(2000)
+        self.addCleanup(source.close)
+        disk = open_qcow2(source, STRICT)
+        with unittest.mock.patch.object(source, "read_into") as read:
+            (extent,) = disk.extents(0, disk.facts.virtual_size)
+        self.assertEqual((0, disk.facts.virtual_size, Kind.ABSENT), (extent.offset, extent.length, extent.kind))
+        self.assertLess(read.call_count, 16)  # the block of the file system that the L1 table ends in
+
+    def test_too_many_tables_in_holes(self):
+        source = self.image(2000)
+        self.addCleanup(source.close)
+        data = unittest.mock.patch.object(source, "data", return_value=iter([(0, 3 * 512)]))
+        with data, self.assertRaises(LimitError) as raised:
+            open_qcow2(source, dataclasses.replace(STRICT, holes=1996))
+        self.assertEqual(
+            f"{source.name}: the number of L2 tables in holes of the file is 1997, expected at most 1996 (limit holes)",
+            str(raised.exception),
+        )
+
+    def test_prepared_space_is_zero(self):
+        for order in (range(8), range(7, -1, -1), (0, 2, 1, 4, 3, 7, 5, 6)):
+            image = Image(state=State(size=8 * CLUSTER, forms=("plain",)))
+            data = bytearray(image.build())
+            start = len(data)
+            struct.pack_into(">8Q", data, image.at["l2"], *[1 << 63 | start + each * CLUSTER for each in order])
+            path = self.scratch / "prepared.qcow2"
+            with path.open("wb") as stream:
+                stream.write(data)
+                stream.truncate(start + 8 * CLUSTER)
+            source = open_file(path)
+            self.addCleanup(source.close)
+            disk = open_qcow2(source, STRICT)
+            (extent,) = disk.extents(0, 8 * CLUSTER)
+            self.assertEqual((8 * CLUSTER, Kind.ZERO), (extent.length, extent.kind))
+            with path.open("r+b") as stream:
+                stream.seek(start + 3 * CLUSTER)
+                stream.write(b"x" * CLUSTER)
+            source = open_file(path)
+            self.addCleanup(source.close)
+            disk = open_qcow2(source, STRICT)
+            found = [each.kind for each in disk.extents(order.index(3) * CLUSTER, CLUSTER)]
+            self.assertEqual([Kind.DATA], found)
 
 
 METADATA = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import struct
+import tempfile
 import unittest
 
 import ddt
@@ -14,6 +16,7 @@ from tests.builders.vhd import CREATORS, DIFFERENCING, FIXED, MemorySource, Vhd
 from xenimage.exceptions import FormatError, LimitError, UnsupportedError, XenimageError
 from xenimage.formats.vhd.reader import VhdDisk, open_vhd
 from xenimage.limits import STRICT
+from xenimage.sources.file import open_file
 from xenimage.units import KIB, SECTOR, TIB
 
 BLOCK = 64 * KIB
@@ -273,6 +276,39 @@ class FieldTest(FaultCase):
         self.assertIn(
             "the size of the BAT in bytes is 200, expected at most 199 (limit table_size)", str(caught.exception)
         )
+
+
+class HoleTest(FaultCase):
+    def test_limits_hold_for_the_blocks(self):
+        with self.assertRaises(LimitError) as caught:
+            open_vhd(MemorySource(base().data), dataclasses.replace(STRICT, blocks=1))
+        self.assertRegex(
+            str(caught.exception), r"the number of stored blocks is \d, expected at most 1 \(limit blocks\)"
+        )
+
+    def test_bitmaps_in_holes_are_not_read(self):
+        image = base()
+        footer = bytes(image.data[image.footer_offset :])
+        start = image.footer_offset
+        head = image.data[:start]
+        for block in range(BLOCKS):
+            if block not in image.present:
+                struct.pack_into(">I", head, image.table_offset + 4 * block, (start + 2 * block * BLOCK) // SECTOR)
+        with tempfile.NamedTemporaryFile() as stream:
+            stream.write(head)
+            stream.seek(start + 2 * BLOCKS * BLOCK)
+            stream.write(footer)
+            stream.flush()
+            source = open_file(stream.name)
+            self.addCleanup(source.close)
+            disk = open_vhd(source, STRICT)
+            self.assertEqual(BLOCKS, len(disk.tables.stored))
+            self.assertLessEqual(set(image.present), set(disk.tables.shown))
+            self.assertLessEqual(len(disk.tables.shown), len(image.present) + 1)
+            self.assertEqual(image.content(), content(disk))
+            self.assertEqual(
+                list(opened(image).extents(0, disk.facts.virtual_size)), list(disk.extents(0, disk.facts.virtual_size))
+            )
 
 
 @ddt.ddt

@@ -6,6 +6,7 @@ import contextlib
 import os
 import struct
 import unittest
+import unittest.mock
 from typing import TYPE_CHECKING
 
 import ddt
@@ -18,6 +19,7 @@ from tests.builders.vmdk import COWD_FIELDS, FIELDS, MARKER_FIELDS, SECTOR, Byte
 from xenimage.exceptions import FormatError, LimitError, UnsafeError, UnsupportedError, UsageError, XenimageError
 from xenimage.formats.vmdk import open_vmdk
 from xenimage.limits import STRICT, Limits
+from xenimage.model.extent import Kind
 from xenimage.sources.file import open_beside, open_file
 
 if TYPE_CHECKING:
@@ -351,6 +353,44 @@ class NumberTest(_Faults):
         for made in (monolithic(), stream()):
             with self.assertRaisesRegex(LimitError, "the size of the grain directory is 8, expected at most 4"):
                 consume(made.data, limits=Limits(table_size=4))
+
+    def test_too_many_tables_in_holes(self) -> None:
+        made = build.cowd(build.some_grains(range(0, 4096 * 40, 4096), 1), 4096 * 40)
+        source = BytesSource(made.data)
+        data = unittest.mock.patch.object(source, "data", return_value=iter([(0, 1 << 14)]))
+        with data, self.assertRaises(LimitError) as raised:
+            open_vmdk(source, Limits(holes=3))
+        self.assertEqual(
+            "disk.vmdk: grain directory: the number of grain tables in holes of the file is 4, expected at most 3 "
+            "(limit holes)",
+            str(raised.exception),
+        )
+
+    def test_scattered_tables_count_each(self) -> None:
+        made = build.cowd(build.some_grains(range(0, 4096 * 40, 4096), 1), 4096 * 40)
+        entries = struct.unpack_from("<40I", made.data, made.places["gd"])
+        struct.pack_into("<40I", made.data, made.places["gd"], *reversed(entries))
+        source = BytesSource(made.data)
+        data = unittest.mock.patch.object(source, "data", return_value=iter([(0, 1 << 14)]))
+        text = "the number of grain tables in holes of the file is 38, expected"
+        with data, self.assertRaisesRegex(LimitError, text):
+            open_vmdk(source, Limits(holes=37))
+
+    def test_tables_and_grains_in_holes_are_not_read(self) -> None:
+        made = monolithic()
+        source = BytesSource(made.data)
+        disk = open_vmdk(source, STRICT)
+        source.reads = 0
+        with unittest.mock.patch.object(source, "data", return_value=iter([])):
+            (extent,) = disk.extents(0, disk.facts.virtual_size)
+        self.assertEqual((disk.facts.virtual_size, Kind.ABSENT, 0), (extent.length, extent.kind, source.reads))
+        disk = open_vmdk(source, STRICT)
+        first = min(place for name, place in made.places.items() if name.startswith("grain"))
+        with unittest.mock.patch.object(
+            source, "data", side_effect=lambda offset, length: iter([(offset, length)] if offset < first else [])
+        ):
+            found = {extent.kind for extent in disk.extents(0, disk.facts.virtual_size)}
+        self.assertEqual({Kind.ABSENT, Kind.ZERO}, found)
 
     def test_list_of_grains_past_the_limit(self) -> None:
         made = stream()

@@ -10,6 +10,9 @@ from xenimage.units import MIB
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from xenimage.limits import Limits
+    from xenimage.model.disk import ByteSource
+
 _ZEROS = memoryview(bytes(2 * MIB))
 
 
@@ -38,3 +41,32 @@ def within(disk_size: int, offset: int, length: int) -> None:
     """Assert that a caller asks for a range inside the disk: anything else is a bug of the caller, not of a file."""
     if offset < 0 or length < 0 or offset + length > disk_size:
         raise ValueError(f"range {offset:#x}+{length:#x} lies outside the disk of {disk_size:#x} bytes")
+
+
+def occupied(source: ByteSource) -> int:
+    """Bytes of *source* that are no holes. The size of a file proves nothing: its holes cost their maker nothing."""
+    return sum(length for _, length in source.data(0, source.size))
+
+
+def require_stored(source: ByteSource, tables: int, size: int, limits: Limits, what: str) -> None:
+    """Refuse *tables* of *size* bytes, all of them apart, where too many of them must stand in holes of the file.
+
+    :param what: what they are called, for the message.
+    :raises LimitError: they would keep us busy for nothing.
+    """
+    if tables <= limits.holes:
+        return
+    holes = tables - occupied(source) // size
+    limits.require("holes", holes, f"the number of {what} in holes of the file")
+
+
+def split_holes(source: ByteSource, host: int, length: int) -> Iterator[tuple[int, int, Kind]]:
+    """Yield (distance from *host*, length, kind) of stored data: where the file has a hole it is zero."""
+    done = 0
+    for start, size in source.data(host, length):
+        if start - host > done:
+            yield done, start - host - done, Kind.ZERO
+        yield start - host, size, Kind.DATA
+        done = start - host + size
+    if done < length:
+        yield done, length - done, Kind.ZERO

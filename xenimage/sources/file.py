@@ -22,6 +22,7 @@ class FileSource:
         self._is_device = stat.S_ISBLK(os.fstat(descriptor).st_mode)
         # A block device has no size in its inode: the end of a seek tells it.
         self.size = os.lseek(descriptor, 0, os.SEEK_END)
+        self._known = (0, 0, False)
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """See :meth:`xenimage.model.disk.ByteSource.read_into`."""
@@ -60,23 +61,30 @@ class FileSource:
     def data(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
         """See :meth:`xenimage.model.disk.ByteSource.data`; holes are found by SEEK_DATA and SEEK_HOLE."""
         end = min(offset + length, self.size)
-        if self._is_device:
-            yield offset, end - offset
+        known_start, known_stop, known_data = self._known
+        known = known_start <= offset < end <= known_stop
+        if known or self._is_device:
+            if known_data or not known:
+                yield offset, end - offset
             return
         while offset < end:
             try:
                 start = os.lseek(self._descriptor, offset, os.SEEK_DATA)
                 if start >= end:
+                    self._known = (offset, start, False)
                     return
-                stop = min(os.lseek(self._descriptor, start, os.SEEK_HOLE), end)
+                stop = os.lseek(self._descriptor, start, os.SEEK_HOLE)
             except OSError as error:
                 if error.errno != errno.ENXIO:
                     raise TransferError(
                         f"cannot look for data at {offset:#x}: {error.strerror}", where=self.name
                     ) from error
                 self._require_whole()
+                self._known = (offset, self.size, False)
                 return  # nothing but a hole up to the end
-            yield start, stop - start
+            # Kept, because tables ask for many small ranges, and most files are all data or one hole.
+            self._known = (start, stop, True)
+            yield start, min(stop, end) - start
             offset = stop
 
     def close(self) -> None:

@@ -100,6 +100,19 @@ class FileSourceTest(TestCase):
         self.assertEqual([], list(source.data(2 * MIB, 3 * MIB)))
         self.assertEqual([], list(source.data(7 * MIB, MIB)))
 
+    def test_data_that_was_found_is_not_looked_for_again(self):
+        with self.path.open("wb") as file:
+            file.write(b"\1" * MIB)
+            file.truncate(8 * MIB)
+        source = self.opened()
+        with mock.patch("os.lseek", wraps=os.lseek) as seek:
+            for at in range(0, MIB, 64 * KIB):
+                self.assertEqual([(at, 64 * KIB)], list(source.data(at, 64 * KIB)))
+            self.assertEqual(2, seek.call_count)
+            for at in range(MIB, 8 * MIB, 64 * KIB):
+                self.assertEqual([], list(source.data(at, 64 * KIB)))
+            self.assertEqual(3, seek.call_count)
+
     def test_data_of_a_file_that_became_shorter(self):
         source = self.opened()
         os.truncate(self.path, 1000)

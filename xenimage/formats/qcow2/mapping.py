@@ -6,6 +6,8 @@ Reference: QEMU, docs/interop/qcow2.rst, sections "Cluster mapping", "L2 table e
 from __future__ import annotations
 
 import dataclasses
+import functools
+import operator
 from typing import TYPE_CHECKING, NamedTuple
 
 from xenimage.exceptions import FormatError
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from xenimage.formats.qcow2.layout import Header
 
 _NOT_PLAIN = layout.COMPRESSED | layout.READS_AS_ZERO
+_FEW = 16
+"""clusters that follow each other in the file: below it, joining what does not is faster"""
 
 
 class Run(NamedTuple):
@@ -34,6 +38,8 @@ class Run(NamedTuple):
     """plain data: bytes from the start of the file"""
     packed: array.array[int] | None = None
     """compressed data: the L2 entries, one a cluster"""
+    span: int = 0
+    """scattered data: bytes from *host* on that hold all of it; 0 where *length* bytes do, in order"""
 
 
 def joined(runs: Iterator[Run]) -> Iterator[Run]:
@@ -65,9 +71,10 @@ class Mapping:
     file_size: int
     """bytes"""
 
-    def runs(self, offset: int, length: int) -> Iterator[Run]:
+    def runs(self, offset: int, length: int, *, scattered: bool = False) -> Iterator[Run]:
         """Yield the runs that cover the range, in order and without gaps. The first and last may pass its ends.
 
+        :param scattered: join plain clusters also where they do not follow each other in the file; for standard tables.
         :raises FormatError: a table breaks the format's rules.
         """
         reach, size = self.header.table_reach, self.header.cluster_size
@@ -85,14 +92,14 @@ class Mapping:
             first = (offset - start) // size
             last = -(-(min(end, start + reach) - start) // size)
             if table.bitmaps is None:
-                yield from self._standard(table, start, first, last)
+                yield from self._standard(table, start, first, last, scattered=scattered)
             else:
                 for run in self._extended(table, table.bitmaps, start, first, last):
                     if offset < run.guest + run.length and run.guest < end:
                         yield run
             offset = start + reach
 
-    def _standard(self, table: L2Table, start: int, first: int, last: int) -> Iterator[Run]:
+    def _standard(self, table: L2Table, start: int, first: int, last: int, *, scattered: bool) -> Iterator[Run]:
         entries, size = table.entries, self.header.cluster_size
         while first < last:
             entry = entries[first]
@@ -110,10 +117,44 @@ class Mapping:
                 stop = first + 1
                 # COPIED alone marks nothing (it belongs to external data files).
                 kind = Kind.DATA if self._host(table, first) else Kind.ABSENT
+                host, span = entry & layout.OFFSET, 0
                 if kind is Kind.DATA:
                     stop = self._plain_end(table, first, last)
-                yield Run(guest, (stop - first) * size, kind, entry & layout.OFFSET)
+                    if scattered and stop - first < _FEW and stop < last and entries[stop] & layout.OFFSET:
+                        stop, host, span = self._scattered(entries, first, stop, last)
+                yield Run(guest, (stop - first) * size, kind, host, span=span)
             first = stop
+
+    def _scattered(self, entries: array.array[int], first: int, stop: int, last: int) -> tuple[int, int, int]:
+        """Where the plain clusters from *first* on end that may stand anywhere, and (offset, length) of what has them.
+
+        Compares more and more of them at a time: in an old disk few follow each other.
+        """
+        low = entries[first] & layout.OFFSET
+        high = entries[stop - 1] & layout.OFFSET
+        size, growing = 1, True
+        while size and stop < last:
+            part = entries[stop : min(stop + size, last)]
+            span = self._plain_span(part)
+            if span is None:
+                size, growing = size // 2, False
+                continue
+            low, high = min(low, span[0]), max(high, span[1])
+            stop += len(part)
+            size = size * 2 if growing else size
+        return stop, low, high + self.header.cluster_size - low
+
+    def _plain_span(self, entries: array.array[int]) -> tuple[int, int] | None:
+        """The lowest and the highest offset of *entries*; None if one is not sound, or not of a plain cluster."""
+        wrong = layout.L2_RESERVED | _NOT_PLAIN | (self.header.cluster_size - 1) & layout.OFFSET
+        if functools.reduce(operator.or_, entries) & wrong:
+            return None
+        low, high = min(entries), max(entries)
+        if (low ^ high) & layout.COPIED:
+            # The highest bit: where lowest and highest agree on it, so do all.
+            low, high = (choose(map(layout.OFFSET.__and__, entries)) for choose in (min, max))
+        low, high = low & layout.OFFSET, high & layout.OFFSET
+        return (low, high) if low and high < self.file_size else None
 
     def _host(self, table: L2Table, index: int) -> int:
         """Where the plain cluster of an entry stands, 0 for none; the entry's bits are checked."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xenimage.exceptions import FormatError
-from xenimage.formats.base import clear, merged, within
+from xenimage.formats.base import clear, merged, split_holes, within
 from xenimage.formats.qcow2.mapping import joined
 from xenimage.formats.qcow2.packed import PackedReader
 from xenimage.model.extent import Kind
@@ -86,9 +86,19 @@ class Qcow2Disk:
     def _ranges(self, mapping: Mapping, offset: int, length: int) -> Iterator[tuple[int, int, Kind]]:
         end = offset + length
         try:
-            for run in mapping.runs(offset, length):
+            for run in mapping.runs(offset, length, scattered=True):
                 start = max(run.guest, offset)
-                yield start, min(run.guest + run.length, end) - start, run.kind
+                length = min(run.guest + run.length, end) - start
+                if run.kind is not Kind.DATA or run.packed is not None:
+                    yield start, length, run.kind
+                    continue
+                if run.span:
+                    stored = next(self._source.data(run.host, run.span), None) is not None
+                    yield start, length, Kind.DATA if stored else Kind.ZERO
+                    continue
+                # Space that was only prepared (preallocation=metadata) is mapped as data is.
+                for begin, size, kind in split_holes(self._source, run.host + start - run.guest, length):
+                    yield start + begin, size, kind
         except FormatError as error:
             raise error.within(self._source.name) from error.__cause__
 

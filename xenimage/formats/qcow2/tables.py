@@ -10,6 +10,7 @@ import threading
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from xenimage.exceptions import FormatError
+from xenimage.formats.base import require_stored
 from xenimage.formats.qcow2 import layout
 from xenimage.units import MIB
 
@@ -27,7 +28,12 @@ _OVERHEAD = 256
 _COMPARED = 1 << 20
 """entries of an L1 table that are compared at a time: a set takes ten times their size"""
 _STRIDE = 512
+_NEAR = 8
 _ZERO_STRIDE = bytes(_STRIDE * layout.ENTRY)
+
+
+_NOWHERE = (0, layout.READS_AS_ZERO, layout.COPIED, layout.COPIED | layout.READS_AS_ZERO)
+"""entries that point to no cluster"""
 
 
 class Cache(Generic[V]):
@@ -74,6 +80,9 @@ class L2Table:
 
 def zeros_end(entries: array.array[int], first: int, last: int) -> int:
     """Index of the first entry from *first* on that is not zero, or *last*. Compares blocks, not entries."""
+    for index in range(first, min(first + _NEAR, last)):
+        if entries[index]:
+            return index
     with memoryview(entries) as view, view.cast("B") as raw:
         while first + _STRIDE <= last:
             # As bytes, because they are compared by memcmp and memory views item by item.
@@ -114,7 +123,7 @@ def read_l1(
     """Read the part of an L1 table that a disk of *virtual_size* bytes needs.
 
     :raises FormatError: the table is too short for the disk, misplaced, or not within the file.
-    :raises LimitError: it is longer than the limit table_size.
+    :raises LimitError: it is longer than the limit table_size, or too many of its tables are holes.
     """
     limits.require("table_size", entries * layout.ENTRY, "the length of the L1 table in bytes")
     needed = -(-virtual_size // header.table_reach)
@@ -129,19 +138,21 @@ def read_l1(
     except FormatError as error:
         raise error.within("L1 table") from None
     l1 = read_entries(source, offset, needed)
-    _require_distinct(l1, header, source.size)
+    _require_distinct(source, header, l1, limits)
     return l1
 
 
-def _require_distinct(l1: array.array[int], header: Header, file_size: int) -> None:
-    """Refuse an L2 table that stands in for several parts of the disk.
+def _require_distinct(source: ByteSource, header: Header, l1: array.array[int], limits: Limits) -> None:
+    """Refuse an L2 table that stands in for several parts of the disk, and tables that are hardly there.
 
     No sound image has one, and by it a small file could make the walk over a huge disk endless.
     """
     tables = len(l1) - l1.count(0)
     size = header.cluster_size
     parts = -(-tables // _COMPARED)
-    repeated = tables * size > file_size
+    repeated = tables * size > source.size
+    if not repeated:
+        require_stored(source, tables, size, limits, "L2 tables")
     for part in range(0 if repeated else parts):
         # The flag COPIED makes no other table of it.
         offsets = [each for each in map(layout.OFFSET.__and__, l1) if each and each // size % parts == part]
@@ -184,9 +195,31 @@ class Tables:
             require_table(self._source, self._header, offset, self._header.cluster_size)
         except FormatError as error:
             raise error.within(f"L2 table of L1 entry {index}") from None
+        if next(self._source.data(offset, self._header.cluster_size), None) is None:
+            return False
         entries = read_entries(self._source, offset, self._header.cluster_size // layout.ENTRY)
         if zeros_end(entries, 0, len(entries)) == len(entries):
             return False
         if self._header.extended_l2:
-            return L2Table(offset, entries[0::2], entries[1::2])
-        return L2Table(offset, entries, None)
+            table = L2Table(offset, entries[0::2], entries[1::2])
+        else:
+            table = L2Table(offset, entries, None)
+        _require_once(table)
+        return table
+
+
+def _require_once(table: L2Table) -> None:
+    """Refuse a table that shows one cluster, plain or compressed, at several places of the disk.
+
+    By it a small file could show more than any disk holds.
+    """
+    clusters = set(table.entries)
+    if len(clusters) == len(table.entries):
+        return
+    clusters.difference_update(_NOWHERE)
+    if len(clusters) + sum(map(table.entries.count, _NOWHERE)) != len(table.entries):
+        raise FormatError(
+            "several entries point to one cluster",
+            expected="a cluster for each entry",
+            where=f"L2 table at {table.offset:#x}",
+        )

@@ -7,7 +7,7 @@ import functools
 import re
 from typing import TYPE_CHECKING, Protocol
 
-from xenimage.formats.base import clear
+from xenimage.formats.base import clear, split_holes
 from xenimage.model.extent import Kind
 from xenimage.units import SECTOR
 
@@ -65,18 +65,21 @@ class Blocks:
     def __init__(self, source: ByteSource, header: layout.Header, tables: Tables, missing: Kind) -> None:
         self._source = source
         self._table = tables.table
-        self._stored = tables.stored
+        self._stored = tables.shown
         self._missing = missing
         self._block_size = header.block_size
         self._bitmap_size = header.bitmap_size
         self._sectors = header.block_size // SECTOR
         self._full = "1" * self._sectors
+        self._ones = b"\xff" * header.bitmap_size
         # The cache locks itself; two threads may at worst read one bitmap twice.
         self._bits = functools.lru_cache(_BITMAPS)(self._read_bits)
 
     def _read_bits(self, block: int) -> str:
         """The block's bitmap: "1" for each sector that exists, "0" for the others."""
         bitmap = self._source.read(self._table[block] * SECTOR, self._bitmap_size)
+        if bitmap == self._ones:
+            return self._full
         bits = f"{int.from_bytes(bitmap):0{8 * len(bitmap)}b}"[: self._sectors]
         return self._full if bits == self._full else bits
 
@@ -117,4 +120,8 @@ class Blocks:
     def ranges(self, offset: int, length: int) -> Iterator[tuple[int, int, Kind]]:
         """See :class:`Body`."""
         for start, size, place in self._runs(offset, length):
-            yield start, size, self._missing if place is None else Kind.DATA
+            if place is None:
+                yield start, size, self._missing
+                continue
+            for begin, part, kind in split_holes(self._source, place, size):
+                yield start + begin, part, kind

@@ -14,7 +14,7 @@ from xenimage.formats.vhd import describe, layout
 from xenimage.units import KIB, SECTOR, round_up
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from xenimage.limits import Limits
     from xenimage.model.disk import ByteSource, ParentReference
@@ -41,6 +41,8 @@ class Tables:
     """the sector of each block's bitmap, or UNALLOCATED; only the blocks that the size needs"""
     stored: array.array[int] = dataclasses.field(default_factory=lambda: array.array("I"))
     """numbers of the blocks that are stored, in order"""
+    shown: array.array[int] = dataclasses.field(default_factory=lambda: array.array("I"))
+    """those of them whose bitmap is no hole of the file: the others are absent"""
     parent: ParentReference | None = None
     refusal: Callable[[], XenimageError] | None = None
     """maker of the error that says why the data cannot be read"""
@@ -183,9 +185,13 @@ def _with_blocks(source: ByteSource, tables: Tables, limits: Limits) -> Tables:
             where="header",
         )
     table = layout.read_table(source.read(at, 4 * entries))
+    limits.require("blocks", len(table) - table.count(layout.UNALLOCATED), "the number of stored blocks")
     stored = array.array("I", (block for block, sector in enumerate(table) if sector != layout.UNALLOCATED))
     tables = dataclasses.replace(tables, header=header, table=table, stored=stored)
-    _require_apart(tables, header)
+    # Sector and block in one number: half of the memory, and order without a key.
+    ordered = sorted(table[block] << 32 | block for block in stored)
+    _require_apart(tables, header, ordered)
+    tables = dataclasses.replace(tables, shown=_shown(source, header, ordered))
     batmap = _read_batmap(source, tables.footer, header)
     return dataclasses.replace(
         tables,
@@ -222,13 +228,25 @@ def _read_header(source: ByteSource, footer: layout.Footer, limits: Limits) -> l
     return header
 
 
-def _require_apart(tables: Tables, header: layout.Header) -> None:
+def _shown(source: ByteSource, header: layout.Header, ordered: Sequence[int]) -> array.array[int]:
+    """Numbers of the blocks whose bitmap is no hole of the file, in order: in a hole it calls all sectors absent.
+
+    :param ordered: sector and block of all that are stored, in one number each, in order.
+    """
+    shown = array.array("I")
+    done = 0
+    for start, size in source.data(0, source.size):
+        low = bisect.bisect_right(ordered, max(0, (start - header.bitmap_size) // SECTOR) << 32 | 0xFFFFFFFF, done)
+        done = max(low, bisect.bisect_left(ordered, -(-(start + size) // SECTOR) << 32, done))
+        shown.extend(item & 0xFFFFFFFF for item in ordered[low:done])
+    return array.array("I", sorted(shown))
+
+
+def _require_apart(tables: Tables, header: layout.Header, ordered: Sequence[int]) -> None:
     """Prove that every stored block lies within the file, and over no other block, footer, header or BAT.
 
     Without it one small file could show a disk of terabytes, or metadata as the guest's data.
     """
-    # Sector and block in one number: half of the memory, and order without a key.
-    ordered = sorted(tables.table[block] << 32 | block for block in tables.stored)
     if not ordered:
         return
     span = header.bitmap_size + header.block_size

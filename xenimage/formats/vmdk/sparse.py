@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xenimage.exceptions import FormatError
-from xenimage.formats.base import clear
+from xenimage.formats.base import clear, split_holes
 from xenimage.formats.vmdk import layout
 from xenimage.formats.vmdk.header import read_cowd, read_footer, sparse_shape
 from xenimage.formats.vmdk.tables import CachedMap, DirectoryMap, inside, kinds, read_directory, run_length
@@ -59,7 +59,27 @@ class SparsePart:
         for index, count, kind in kinds(table, *self._indexes(base, offset, end), zeroed=self._shape.zeroed):
             start = max((base + index) * self._shape.grain, offset)
             stop = min((base + index + count) * self._shape.grain, end)
-            yield start, stop - start, kind
+            if kind is Kind.DATA and not self._shape.compressed:
+                at = start - (base + index) * self._shape.grain
+                yield from self._plain(table[index : index + count], at, start, stop - start)
+            else:
+                yield start, stop - start, kind
+
+    def _plain(self, sectors: Table[int], at: int, offset: int, length: int) -> Iterator[tuple[int, int, Kind]]:
+        """Yield what stands in plain grains: zeros where the file has a hole, for tools allocate grains ahead.
+
+        :param at: the byte of the first grain that *offset* is.
+        """
+        step = self._shape.grain // SECTOR
+        low, high = min(sectors) * SECTOR, max(sectors) * SECTOR + self._shape.grain
+        if high > self._source.size:
+            yield offset, length, Kind.DATA  # reading it will tell that the file is cut
+        elif run_length(sectors, 0, len(sectors), step) == len(sectors):
+            for begin, size, kind in split_holes(self._source, low + at, length):
+                yield offset + begin, size, kind
+        else:
+            stored = next(self._source.data(low, high - low), None) is not None
+            yield offset, length, Kind.DATA if stored else Kind.ZERO
 
     def _indexes(self, base: int, offset: int, end: int) -> tuple[int, int]:
         return offset // self._shape.grain - base, -(-end // self._shape.grain) - base
@@ -183,7 +203,7 @@ def open_sparse(source: ByteSource, header: SparseHeader, limits: Limits) -> tup
     problems: list[FormatError] = []
     for sector, what in _directories(source, header, problems):
         try:
-            grains: GrainMap = DirectoryMap(source, read_directory(source, sector, shape, what), shape)
+            grains: GrainMap = DirectoryMap(source, read_directory(source, sector, shape, what, limits), shape)
         except FormatError as error:
             problems.append(error)
             continue
@@ -233,7 +253,7 @@ def open_cowd(source: ByteSource, limits: Limits) -> SparsePart:
     :raises LimitError: a size passes a limit.
     """
     header, shape = read_cowd(source, limits)
-    directory = read_directory(source, header.gd_offset, shape, "grain directory")
+    directory = read_directory(source, header.gd_offset, shape, "grain directory", limits)
     return SparsePart(source, DirectoryMap(source, directory, shape), shape)
 
 

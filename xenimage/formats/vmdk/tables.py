@@ -10,10 +10,13 @@ import array
 import bisect
 import collections
 import dataclasses
+import itertools
+import operator
 import threading
 from typing import TYPE_CHECKING, Protocol
 
 from xenimage.exceptions import FormatError, LimitError
+from xenimage.formats.base import require_stored
 from xenimage.formats.vmdk.layout import ENTRY, LARGEST_ENTRY, ZEROED_GRAIN, Table, blank_table, from_disk
 from xenimage.model.extent import Kind
 from xenimage.units import SECTOR
@@ -111,10 +114,11 @@ def bounded(limits: Limits, name: str, value: int, what: str, where: str) -> Non
         raise error.within(where) from None
 
 
-def read_directory(source: ByteSource, sector: int, shape: Shape, what: str) -> Table[int]:
+def read_directory(source: ByteSource, sector: int, shape: Shape, what: str, limits: Limits) -> Table[int]:
     """Read a grain directory whose size has been compared with the limits.
 
     :raises FormatError: it or one of its tables lies outside the file, or the file is too small for all tables.
+    :raises LimitError: too many of its tables are holes.
     """
     inside(source, sector * SECTOR, shape.tables * ENTRY, what)
     directory = blank_table(shape.tables)
@@ -131,7 +135,23 @@ def read_directory(source: ByteSource, sector: int, shape: Shape, what: str) -> 
             expected="a place of its own for each",
             where=f"{source.name}: {what}",
         )
+    try:
+        require_stored(source, _lookups(directory, shape, used), table_bytes, limits, "grain tables")
+    except LimitError as error:
+        raise error.within(f"{source.name}: {what}") from None
     return directory
+
+
+def _lookups(directory: Table[int], shape: Shape, used: int) -> int:
+    """How often a walk over all tables has to look at another place: those of a span that adjoin count as one."""
+    per_span = shape.per_span // shape.per_table
+    spans = -(-used // per_span)
+    if used == spans:
+        return used
+    following = map(shape.table_sectors.__add__, directory)
+    breaks: int = sum(map(operator.ne, itertools.islice(directory, 1, None), following))
+    # An entry of 0 breaks twice what adjoins, and is no place itself.
+    return max(spans, min(used, breaks))
 
 
 class DirectoryMap:
@@ -151,15 +171,17 @@ class DirectoryMap:
         table = blank_table((stop - first) * self._shape.per_table)
         view = memoryview(table).cast("B")
         size = self._shape.per_table * ENTRY
-        index = first
+        index, stored = first, False
         while index < stop:
             sector = self._directory[index]
             count = run_length(self._directory, index, stop, self._shape.table_sectors if sector else 0)
-            if sector:
+            # Tools that write all tables at once leave the empty ones to a hole.
+            if sector and next(self._source.data(sector * SECTOR, count * size), None) is not None:
                 begin = (index - first) * size
                 self._source.read_into(sector * SECTOR, view[begin : begin + count * size])
+                stored = True
             index += count
-        if view != _BLANK[: len(view)]:
+        if stored and view != _BLANK[: len(view)]:
             self._check(from_disk(table), first)
         return table
 
