@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from xenimage.exceptions import LimitError
 from xenimage.formats.vhd.layout import BLOCK_SIZE
 from xenimage.model.extent import Kind
+from xenimage.units import GIB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from xenimage.limits import Limits
     from xenimage.model.disk import Disk, DiskFacts
     from xenimage.model.extent import Extent
+
+_LITTLE = 4 * GIB
+"""bytes of compressed data that are done in seconds, however small the file is that claims to hold them"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,7 +39,7 @@ def map_blocks(disk: Disk, limits: Limits) -> BlockMap:
     :raises LimitError: the tables promise more data than the stored bytes could hold: an image made to exhaust us.
     """
     facts = disk.facts
-    ceiling = _most_data(facts, limits)
+    ceiling, stored, limit = _most_data(facts, limits)
     ranges: list[list[int]] = []
     data_size = 0
     for extent in bounded_extents(disk, limits):
@@ -45,7 +49,8 @@ def map_blocks(disk: Disk, limits: Limits) -> BlockMap:
         if data_size > ceiling:
             raise LimitError(
                 f"the image's tables promise more than {ceiling} bytes of data",
-                expected=f"at most that much in {facts.stored_size} stored bytes (limit expansion)",
+                expected=f"at most that much in {stored} stored bytes (limit {limit})",
+                tip=f"If you trust the file, raise {limit} in the [limits] section of the configuration.",
             )
         first, stop = extent.offset // BLOCK_SIZE, -(-extent.end // BLOCK_SIZE)
         if ranges and first <= ranges[-1][1]:
@@ -70,7 +75,14 @@ def bounded_extents(disk: Disk, limits: Limits) -> Iterator[Extent]:
         yield extent
 
 
-def _most_data(facts: DiskFacts, limits: Limits) -> int:
-    """Plain data is stored byte for byte; deflated data can be at most ``expansion`` times as large."""
-    most = facts.stored_size * limits.expansion if facts.compressed else facts.stored_size + BLOCK_SIZE
-    return min(facts.virtual_size, most)
+def _most_data(facts: DiskFacts, limits: Limits) -> tuple[int, int, str]:
+    """Bytes of data that there can be, those of the file that they stand in, and the limit that says so.
+
+    Plain data is stored byte for byte; deflated data can be at most ``expansion`` times as large. No disk of any size
+    comes near that, so what takes more than seconds is held to ``inflation``, and to the bytes that are no holes.
+    """
+    if not facts.compressed:
+        return facts.stored_size + BLOCK_SIZE, facts.stored_size, "expansion"
+    stored = facts.stored_size if facts.occupied is None else facts.occupied
+    most, least = facts.stored_size * limits.expansion, max(_LITTLE, stored * limits.inflation)
+    return (most, facts.stored_size, "expansion") if most <= least else (least, stored, "inflation")

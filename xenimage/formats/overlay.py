@@ -24,6 +24,7 @@ class Overlay:
         self._parent = parent
         self.facts: DiskFacts = dataclasses.replace(
             child.facts,
+            occupied=_bytes(child.facts) + _bytes(parent.facts),
             stored_size=child.facts.stored_size + parent.facts.stored_size,
             granularity=min(child.facts.granularity, parent.facts.granularity),
             sequential=child.facts.sequential or parent.facts.sequential,
@@ -77,3 +78,7 @@ class Overlay:
         """Close both."""
         self._child.close()
         self._parent.close()
+
+
+def _bytes(facts: DiskFacts) -> int:
+    return facts.stored_size if facts.occupied is None else facts.occupied

@@ -67,6 +67,8 @@ class DiskFacts:
     """bytes: the smallest unit that the format allocates"""
     stored_size: int
     """bytes of all files of this disk (its parents not counted)"""
+    occupied: int | None = None
+    """bytes of these that are no holes, where a limit depends on it; None: as many as are stored"""
     compressed: bool = False
     """whether data may be stored deflated, so that it can be larger than what is stored"""
     sequential: bool = False

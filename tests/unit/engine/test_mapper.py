@@ -11,6 +11,7 @@ from tests.unit.engine.support import BLOCK, MIB, FakeDisk
 from xenimage.engine.mapper import map_blocks
 from xenimage.exceptions import LimitError
 from xenimage.limits import STRICT
+from xenimage.model.extent import Extent, Kind
 
 
 @ddt.ddt
@@ -63,6 +64,20 @@ class MapTest(TestCase):
         bad = FakeDisk(100 * MIB, {0: bytes(expansion * 4096 + 1)}, stored_size=4096, compressed=True)
         with self.assertRaisesRegex(LimitError, "limit expansion"):
             map_blocks(bad, limits)
+
+    @ddt.data(None, 80 << 20)
+    def test_much_deflated_data_is_bounded_by_the_bytes_that_are_there(self, occupied):
+        def made(size):
+            facts = {"stored_size": 80 << 20 if occupied is None else 1 << 40, "occupied": occupied, "compressed": True}
+            disk = FakeDisk(8 << 30, {}, **facts)
+            disk.extents = lambda *_: iter([Extent(0, size, Kind.DATA)])
+            return disk
+
+        self.assertEqual(64 * (80 << 20), map_blocks(made(64 * (80 << 20)), STRICT).data_size)
+        with self.assertRaisesRegex(LimitError, "limit inflation"):
+            map_blocks(made(64 * (80 << 20) + 1), STRICT)
+        # So little data that nobody cares what it is made of.
+        self.assertEqual(4 << 30, map_blocks(made(4 << 30), dataclasses.replace(STRICT, inflation=1)).data_size)
 
     def test_a_bomb_is_refused_before_its_tables_are_read_to_the_end(self):
         class Bomb(FakeDisk):

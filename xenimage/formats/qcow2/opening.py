@@ -5,10 +5,12 @@ Reference: QEMU, docs/interop/qcow2.rst, sections "Header" and "Header extension
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import TYPE_CHECKING
 
 from xenimage.exceptions import FormatError, UnsafeError, UnsupportedError, UsageError
+from xenimage.formats.base import occupied
 from xenimage.formats.qcow2 import layout
 from xenimage.formats.qcow2.describe import Described, describe
 from xenimage.formats.qcow2.mapping import Mapping
@@ -67,6 +69,7 @@ def _open(source: ByteSource, limits: Limits, wanted: str | None) -> Qcow2Disk:
     if reason is not None:
         return Qcow2Disk(source, facts, described.snapshots, reason)
     l1 = read_l1(source, header, limits, offset=l1_offset, entries=l1_entries, virtual_size=described.virtual_size)
+    facts = dataclasses.replace(facts, occupied=occupied(source))
     mapping = Mapping(header=header, tables=Tables(source, header, l1), file_size=source.size)
     return Qcow2Disk(source, facts, described.snapshots, mapping)
 

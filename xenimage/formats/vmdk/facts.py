@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from xenimage.formats.base import occupied
 from xenimage.formats.vmdk.layout import FLAG_COMPRESSED
 from xenimage.model.disk import DiskFacts, ParentReference
 from xenimage.model.finding import Finding, Severity
@@ -48,6 +49,7 @@ def disk_facts(
         virtual_size=virtual_size,
         granularity=granularity,
         stored_size=sum(source.size for source in sources),
+        occupied=sum(map(occupied, sources)) if any(part.compressed for part in parts) else None,
         compressed=any(part.compressed for part in parts),
         identity=descriptor.content_id if descriptor else "",
         parent=_parent(descriptor) if descriptor else None,
