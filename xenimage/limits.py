@@ -32,7 +32,7 @@ class Limits:
     """bytes of guest data for one stored byte; deflate itself ends at 1032"""
     inflation: int = 64
     """bytes of guest data for one byte of a disk with compressed clusters, where these are more than a few GiB"""
-    ranges: int = 1_000_000
+    ranges: int = 500_000
     """ranges of data and of none, in turn, that a disk may consist of: the work of walking over it"""
     blocks: int = 1 << 21
     """blocks that a VHD may store: as many as its largest size has of 1 MiB, half of the usual"""
