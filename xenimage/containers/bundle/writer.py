@@ -1,7 +1,8 @@
 """A bundle: one gzip member around one tar stream of VHDs, written in one pass.
 
-The heads of tar member and VHD tell which blocks follow, but stand in front of them. On a sink that can seek they are
-left out first and patched in at the end; on a pipe the caller must know the blocks beforehand. The bytes are the same.
+The heads of tar member and VHD tell which blocks follow, but stand in front of them; and a child's head names its
+parent, which follows it in the stream. On a sink that can seek, heads and footers are left out first and patched in at
+the end; on a pipe the caller must know the blocks beforehand. The bytes are the same.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Protocol
 
+from xenimage.formats.vhd.layout import FOOTER_SIZE
 from xenimage.formats.vhd.writer import GAP
 from xenimage.streams import deflate, tar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from xenimage.formats.vhd.writer import NewVhd
     from xenimage.streams.deflate import Bytes, Deflater, Segment
@@ -46,11 +48,14 @@ class Sink(Protocol):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Known:
-    """What a VHD's head tells, where it is known before the blocks are written."""
+    """What head and footer of a VHD tell, where it is known before the blocks are written."""
 
     uuid: bytes
+    parent_uuid: bytes = bytes(16)
     blocks: Sequence[int]
     """numbers of the stored blocks, ascending"""
+    partial: Collection[int] = ()
+    """those of them whose bitmap is not all ones"""
 
 
 @dataclasses.dataclass(slots=True)
@@ -65,6 +70,30 @@ class _Sum:
         self.length += part.length
 
 
+@dataclasses.dataclass(kw_only=True)
+class _Member:
+    """A VHD in the bundle, as far as it was written."""
+
+    name: str
+    vhd: NewVhd
+    known: Known | None
+    blocks: list[int] = dataclasses.field(default_factory=list)
+    partial: list[int] = dataclasses.field(default_factory=list)
+    head_at: int = 0
+    """where its tar header and head stand in the bundle"""
+    footer_at: int = 0
+    body: _Sum = dataclasses.field(default_factory=_Sum)
+    """of what stands between head and footer"""
+
+    def head(self, known: Known, mtime: int) -> Segment:
+        size = self.vhd.size(len(known.blocks))
+        head = self.vhd.head(known.uuid, known.blocks, partial=known.partial, parent_uuid=known.parent_uuid)
+        return deflate.stored_segment(tar.header(self.name, size, mtime) + head)
+
+    def footer(self, uuid: bytes) -> Segment:
+        return deflate.stored_segment(self.vhd.footer(uuid))
+
+
 class BundleWriter:
     """Writes members one after the other: :meth:`start`, :meth:`add` for each block, :meth:`end`; then :meth:`finish`.
 
@@ -76,62 +105,73 @@ class BundleWriter:
         self._deflater = deflater
         self._mtime = mtime
         self._gap = deflater.segment(bytes(GAP))
-        self._total = _Sum()
+        self._members: list[_Member] = []
         sink.write([deflate.HEADER])
 
     def start(self, name: str, vhd: NewVhd, known: Known | None = None) -> None:
-        """Begin a member. Without *known* its head is left out for now: the sink must be able to seek."""
-        self._name = name
-        self._vhd = vhd
-        self._blocks: list[int] = []
-        self._body = _Sum()
-        self._head_at = None if known else self._sink.size
+        """Begin a member. Without *known* head and footer are left out for now: the sink must be able to seek."""
+        member = _Member(name=name, vhd=vhd, known=known, head_at=self._sink.size)
+        self._members.append(member)
         if known is None:
             self._sink.skip(deflate.stored_size(tar.BLOCK + vhd.head_size))
         else:
-            head = self._head(known.uuid, known.blocks)
-            self._sink.write(head.parts)
-            self._total.add(head)
+            self._sink.write(member.head(known, self._mtime).parts)
 
-    def add(self, block: int, segment: Segment) -> None:
-        """Put the bitmap and data of a block, deflated as one, behind what was written. Blocks come ascending."""
-        if self._blocks:
-            before = self._gap
+    def add(self, block: int, segment: Segment, *, full: bool = True) -> None:
+        """Put the bitmap and data of a block, deflated as one, behind what was written. Blocks come ascending.
+
+        :param full: whether the bitmap is all ones.
+        """
+        member = self._members[-1]
+        gap = self._gap
+        if not member.blocks:
+            gap = self._deflater.segment(bytes(member.vhd.first_block - member.vhd.head_size))
+        self._sink.write([*gap.parts, *segment.parts])
+        member.body.add(gap)
+        member.body.add(segment)
+        member.blocks.append(block)
+        if not full:
+            member.partial.append(block)
+
+    def end(self) -> int:
+        """End the member, but for what was left out, and tell the VHD's size in bytes."""
+        member = self._members[-1]
+        member.footer_at = self._sink.size
+        if member.known is None:
+            self._sink.skip(deflate.stored_size(FOOTER_SIZE))
         else:
-            before = self._deflater.segment(bytes(self._vhd.first_block - self._vhd.head_size))
-        self._put(before, segment)
-        self._blocks.append(block)
+            self._sink.write(member.footer(member.known.uuid).parts)
+        return member.vhd.size(len(member.blocks))
 
-    def end(self, uuid: bytes) -> int:
-        """Write the footer, fill in the head if it was left out, and tell the VHD's size in bytes."""
-        size = self._vhd.size(len(self._blocks))
-        self._put(self._deflater.segment(self._vhd.footer(uuid)))
-        if self._head_at is not None:
-            head = self._head(uuid, self._blocks)
-            self._sink.patch(self._head_at, b"".join(head.parts))
-            self._total.add(head)
-        self._total.add(self._body)
-        return size
+    def finish(self, uuids: Sequence[bytes]) -> None:
+        """Fill in what was left out; end the tar stream and the gzip member.
 
-    def finish(self) -> None:
-        """End the tar stream and the gzip member."""
-        ending = self._deflater.segment(tar.ending(self._total.length))
-        self._total.add(ending)
-        self._sink.write([*ending.parts, deflate.FINAL, deflate.trailer(self._total.crc, self._total.length)])
-
-    def _head(self, uuid: bytes, blocks: Sequence[int]) -> Segment:
-        header = tar.header(self._name, self._vhd.size(len(blocks)), self._mtime)
-        return deflate.stored_segment(header + self._vhd.head(uuid, blocks))
-
-    def _put(self, *segments: Segment) -> None:
-        self._sink.write([part for segment in segments for part in segment.parts])
-        for segment in segments:
-            self._body.add(segment)
+        :param uuids: of the members, each of which is the child of the next.
+        """
+        total = _Sum()
+        for member, uuid, parent_uuid in zip(self._members, uuids, (*uuids[1:], bytes(16)), strict=True):
+            known = Known(uuid=uuid, parent_uuid=parent_uuid, blocks=member.blocks, partial=member.partial)
+            head, footer = member.head(known, self._mtime), member.footer(uuid)
+            if member.known is None:
+                self._sink.patch(member.head_at, b"".join(head.parts))
+                self._sink.patch(member.footer_at, b"".join(footer.parts))
+            for part in (head, member.body, footer):
+                total.add(part)
+        ending = self._deflater.segment(tar.ending(total.length))
+        total.add(ending)
+        self._sink.write([*ending.parts, deflate.FINAL, deflate.trailer(total.crc, total.length)])
 
 
-def size_bound(vhd: NewVhd, blocks: int) -> int:
-    """Bytes that a bundle of one VHD with *blocks* stored blocks takes at most."""
+def size_bound(members: Iterable[tuple[NewVhd, int]]) -> int:
+    """Bytes that a bundle takes at most.
+
+    :param members: its VHDs, each with the number of its stored blocks.
+    """
+    ends = len(deflate.HEADER) + len(deflate.FINAL) + 8 + deflate.segment_bound(2 * tar.RECORD)
+    return ends + sum(_member_bound(vhd, blocks) for vhd, blocks in members)
+
+
+def _member_bound(vhd: NewVhd, blocks: int) -> int:
     block = deflate.segment_bound(vhd.size(2) - vhd.size(1)) + deflate.segment_bound(GAP)
     head = deflate.stored_size(tar.BLOCK + vhd.head_size) + deflate.segment_bound(tar.RECORD)
-    ends = len(deflate.HEADER) + len(deflate.FINAL) + 8 + deflate.segment_bound(2 * tar.RECORD)
-    return head + blocks * block + ends
+    return head + blocks * block + deflate.stored_size(FOOTER_SIZE)
