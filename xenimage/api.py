@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from xenimage.limits import Limits
-    from xenimage.model.disk import Disk, DiskFacts
+    from xenimage.model.disk import DiskFacts
     from xenimage.model.plan import BundleOptions, ConvertOptions, Plan, SourceOptions
     from xenimage.model.profile import Profile
     from xenimage.model.report import BundleFacts, BundleReport, CheckReport, Comparison, ConvertReport, Diagnosis
@@ -46,8 +46,8 @@ def plan_bundle(options: BundleOptions, *, limits: Limits = STRICT) -> Plan:
     :raises UnsupportedError: the source uses what is not read here, or is larger than any VHD.
     :raises UnsafeError: the source is refused on purpose.
     """
-    with contextlib.closing(opener.open_source(options.source, limits)) as disk:
-        return _plan(options, disk, limits)
+    with bundler.opened(options, limits) as (_, found):
+        return _plan(options, found)
 
 
 def create_bundle(options: BundleOptions, *, limits: Limits = STRICT, progress: Progress = SILENT) -> BundleReport:
@@ -59,20 +59,18 @@ def create_bundle(options: BundleOptions, *, limits: Limits = STRICT, progress: 
     :raises XenimageError: as :func:`plan_bundle`.
     """
     bundler.check_output(options)
-    output = None if options.output == bundler.PIPE else options.output
-    with contextlib.closing(opener.open_source(options.source, limits, output=output)) as disk:
-        plan = _plan(options, disk, limits)
+    with bundler.opened(options, limits) as (views, found):
+        plan = _plan(options, found)
         if any(finding.severity is Severity.ERROR for finding in plan.findings):
             raise NotReadyError(
                 f"cannot be a bundle for {plan.profile.name}", findings=plan.findings, where=options.source.path
             )
-        return bundler.make(plan, disk, limits, progress)
+        return bundler.make(plan, views, limits, progress)
 
 
-def _plan(options: BundleOptions, disk: Disk, limits: Limits) -> Plan:
+def _plan(options: BundleOptions, found: Sequence[planner.Found]) -> Plan:
     profile = profile_registry.get_profile(options.profile)
-    blocks = mapper.map_blocks(disk, limits)
-    return planner.plan(options, profile, disk.facts, blocks, jobs=usable_cpus(), now=int(time.time()))
+    return planner.plan(options, profile, found, jobs=usable_cpus(), now=int(time.time()))
 
 
 def usable_cpus() -> int:

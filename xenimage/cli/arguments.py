@@ -29,6 +29,11 @@ def add_source(parser: argparse.ArgumentParser, *, format_names: Sequence[str]) 
         metavar="FILE",
         help="the parent of SOURCE; repeat it for the parent's parent. Names inside images are never followed",
     )
+    group.add_argument(
+        "--follow-backing",
+        metavar="DIR",
+        help="look parents up that are not given, by the bare names inside the images, in this directory alone",
+    )
 
 
 def add_source_format(group: argparse._ArgumentGroup, names: Sequence[str]) -> None:
@@ -41,7 +46,11 @@ def add_source_format(group: argparse._ArgumentGroup, names: Sequence[str]) -> N
 def source_options(args: argparse.Namespace) -> SourceOptions:
     """Return the disk that the arguments name."""
     return SourceOptions(
-        path=args.source, format=args.source_format, snapshot=args.snapshot, backing=tuple(args.backing)
+        path=args.source,
+        format=args.source_format,
+        snapshot=args.snapshot,
+        backing=tuple(args.backing),
+        follow=args.follow_backing,
     )
 
 
@@ -51,6 +60,14 @@ def key_value(text: str) -> tuple[str, str]:
     if not name or not equals:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
     return name, value
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Read ``A,B``: names of which each stands once."""
+    found = tuple(dict.fromkeys(filter(None, text.split(","))))
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of names")
+    return found
 
 
 def positive(text: str) -> int:

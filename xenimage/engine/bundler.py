@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import logging
 import sys
 import time
@@ -9,12 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from xenimage.containers.bundle.check import check_bundle
-from xenimage.containers.bundle.reader import open_bundle, open_bundle_disk
+from xenimage.containers.bundle.reader import open_bundle, open_bundle_layers
 from xenimage.engine.compare import compare
-from xenimage.engine.opener import refuse_output
+from xenimage.engine.layers import View, layered
+from xenimage.engine.links import chain_findings
+from xenimage.engine.mapper import map_blocks
+from xenimage.engine.opener import open_chain, open_source, refuse_output
+from xenimage.engine.planner import Found
 from xenimage.engine.runner import run
 from xenimage.exceptions import NotReadyError, UsageError
-from xenimage.formats.vhd.layout import BLOCK_SIZE
+from xenimage.formats.overlay import Overlay
 from xenimage.formats.vhd.reader import open_vhd
 from xenimage.model.report import BundleReport, Verdict
 from xenimage.model.transfer import Receipt
@@ -24,59 +30,93 @@ from xenimage.sources.file import FileSource
 from xenimage.streams.digest import digest_file
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from xenimage.engine.runner import Outcome
     from xenimage.limits import Limits
     from xenimage.model.disk import Disk
+    from xenimage.model.finding import Finding
     from xenimage.model.plan import BundleOptions, Plan
     from xenimage.model.transfer import Progress
 
 LOG = logging.getLogger(__name__)
 
 PIPE = "-"
+_MEMBERS_MAX = 16
+"""VHDs that XenServer's import takes in one bundle"""
 
 
-def make(plan: Plan, disk: Disk, limits: Limits, progress: Progress) -> BundleReport:
-    """Write the bundle of *plan* from *disk*.
+@contextlib.contextmanager
+def opened(options: BundleOptions, limits: Limits) -> Iterator[tuple[list[View], list[Found]]]:
+    """Open what shall become a bundle: a view for each VHD, and what was found of it.
 
+    :raises UsageError: options of a chain without one, or a chain that is none. Else as opener.open_chain.
+    """
+    output = None if options.output == PIPE else options.output
+    if not options.chain and (options.dedup_parent or options.whole_blocks):
+        raise UsageError("blocks of layers are to be changed", expected="a chain", tip="Add --chain.")
+    with contextlib.ExitStack() as stack:
+        if options.chain:
+            chain = open_chain(options.source, limits, output=output, members=True)
+            stack.callback(chain.close)
+            views, paths = layered(chain.disks), chain.paths
+            noted = tuple(chain_findings(chain.disks, paths))
+        else:
+            disk = stack.enter_context(contextlib.closing(open_source(options.source, limits, output=output)))
+            views, paths, noted = [View(disk=disk, below=None)], [options.source.path], disk.facts.findings
+        if options.chain and not 2 <= len(views) <= _MEMBERS_MAX:
+            raise UsageError(
+                f"a chain of {len(views)} is asked for",
+                expected=f"2 to {_MEMBERS_MAX} layers",
+                where=options.source.path,
+                tip="Name the parents with --backing, or leave out --chain.",
+            )
+        yield views, [_found(*each, limits) for each in zip(views, paths, [noted] + [()] * len(views), strict=False)]
+
+
+def _found(view: View, path: str, findings: tuple[Finding, ...], limits: Limits) -> Found:
+    facts = dataclasses.replace(view.disk.facts, findings=findings)
+    return Found(path=path, facts=facts, blocks=map_blocks(view.disk, limits, child=view.below is not None))
+
+
+def make(plan: Plan, views: Sequence[View], limits: Limits, progress: Progress) -> BundleReport:
+    """Write the bundle of *plan*.
+
+    :param views: the layers, the leaf first.
     :raises NotReadyError: the finished bundle was read back and is not what it should be; it was removed.
     :raises TransferError: the output cannot be written; nothing is left of it.
     """
     started = time.monotonic()
     LOG.info("%s: at most %d bytes of data, %d threads", plan.options.output, plan.data_size, plan.jobs)
-    if plan.options.output == PIPE:
-        outcome, receipt = _to_pipe(plan, disk, progress)
-    else:
-        outcome, receipt = _to_file(plan, disk, limits, progress)
-    LOG.info("%s: %d bytes, vhd %s, %s", receipt.path, receipt.size, outcome.uuid, outcome.compressor)
+    write = _to_pipe if plan.options.output == PIPE else _to_file
+    outcome, receipt = write(plan, views, limits, progress)
+    LOG.info("%s: %d bytes, vhd %s, %s", receipt.path, receipt.size, outcome.layers[0].uuid, outcome.compressor)
     return BundleReport(
         plan=plan,
         receipt=receipt,
-        uuid=outcome.uuid,
-        vhd_size=outcome.vhd_size,
-        data_size=outcome.stored * BLOCK_SIZE,
-        zero_size=outcome.zero * BLOCK_SIZE,
+        layers=outcome.layers,
         seconds=time.monotonic() - started,
         compressor=outcome.compressor,
         verified=plan.options.verify,
     )
 
 
-def _to_pipe(plan: Plan, disk: Disk, progress: Progress) -> tuple[Outcome, Receipt]:
+def _to_pipe(plan: Plan, views: Sequence[View], _limits: Limits, progress: Progress) -> tuple[Outcome, Receipt]:
     sink = PipeSink(sys.stdout.fileno(), "standard output", plan.options.digests)
-    outcome = run(plan, disk, sink, progress)
+    outcome = run(plan, views, sink, progress)
     return outcome, Receipt(path=PIPE, size=sink.size, **sink.digests())
 
 
-def _to_file(plan: Plan, disk: Disk, limits: Limits, progress: Progress) -> tuple[Outcome, Receipt]:
+def _to_file(plan: Plan, views: Sequence[View], limits: Limits, progress: Progress) -> tuple[Outcome, Receipt]:
     sink = FileSink(plan.options.output, force=plan.options.force)
     try:
-        outcome = run(plan, disk, sink, progress)
+        outcome = run(plan, views, sink, progress)
         with ThreadPoolExecutor(1, "flush") as pool:
             flushed = pool.submit(sink.flush)
             digests = _digests(plan, sink, progress)
             flushed.result()
         if plan.options.verify:
-            _verify(plan, sink, disk, limits, progress)
+            _verify(plan, sink, views, limits, progress)
         sink.commit()
         return outcome, Receipt(path=plan.options.output, size=sink.size, **digests)
     finally:
@@ -91,23 +131,31 @@ def _digests(plan: Plan, sink: FileSink, progress: Progress) -> dict[str, str]:
         progress.stop()
 
 
-def _verify(plan: Plan, sink: FileSink, disk: Disk, limits: Limits, progress: Progress) -> None:
-    """Read the finished file with the eyes of a consumer, before it gets its name."""
+def _verify(plan: Plan, sink: FileSink, views: Sequence[View], limits: Limits, progress: Progress) -> None:
+    """Read the finished file with the eyes of a consumer, before it gets its name.
+
+    Each VHD is compared over what its source lies on: if all layers are right so is the chain, and each is read once.
+    """
     source = FileSource(sink.duplicate(), plan.options.output)
     try:
         bundle = open_bundle(source, limits, progress)
         report = check_bundle(bundle, plan.profile, limits, int(time.time()))
         if report.verdict is Verdict.NOT_READY:
             raise NotReadyError("the bundle just written is not sound", findings=report.findings, where=source.name)
-        comparison = compare(disk, open_bundle_disk(bundle, open_vhd, limits), limits, progress)
-        if not comparison.equal:
-            raise NotReadyError(
-                f"the bundle just written differs from its source at {comparison.first_difference:#x}",
-                where=source.name,
-                tip="Was the source changed meanwhile? If not, this is a fault of this machine or of xenimage.",
-            )
+        for member, view in zip(open_bundle_layers(bundle, open_vhd, limits), views, strict=True):
+            comparison = compare(_whole(view.disk, view), _whole(member, view), limits, progress)
+            if not comparison.equal:
+                raise NotReadyError(
+                    f"the bundle just written differs from its source at {comparison.first_difference:#x}",
+                    where=source.name,
+                    tip="Was the source changed meanwhile? If not, this is a fault of this machine or of xenimage.",
+                )
     finally:
         source.close()
+
+
+def _whole(disk: Disk, view: View) -> Disk:
+    return Overlay(disk, view.below) if view.below else disk
 
 
 def check_output(options: BundleOptions) -> None:

@@ -1,4 +1,4 @@
-"""What is worth knowing of a disk and its parents: each with the file that it is about."""
+"""Whether disks belong together, and what is worth knowing of each: with the file that it is about."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 import os
 from typing import TYPE_CHECKING
 
+from xenimage.exceptions import UnsafeError, UsageError
 from xenimage.model.finding import Finding, Severity
 
 if TYPE_CHECKING:
@@ -45,6 +46,38 @@ class Told:
         self._disk.close()
 
 
+def check_links(chain: Sequence[Disk], paths: Sequence[str]) -> None:
+    """Prove that each disk has the parent that it names, and that the last one names none.
+
+    :raises UsageError: a parent too many.
+    :raises UnsafeError: a parent too few, or another one than the child was made on.
+    """
+    for number, (disk, path) in enumerate(zip(chain, paths, strict=True)):
+        reference = disk.facts.parent
+        parent = chain[number + 1] if number + 1 < len(chain) else None
+        if reference is None:
+            if parent is not None:
+                raise UsageError(f"wants no parent, but {paths[number + 1]} was given", where=path)
+        elif parent is None:
+            raise UnsafeError(
+                f"wants the parent {reference.name!r}, which is not opened on the word of an image",
+                expected="the parent's path from you",
+                where=path,
+                tip="Give it with --backing FILE, if you trust both files.",
+            )
+        elif reference.identity and parent.facts.identity and reference.identity != parent.facts.identity:
+            raise _wrong_parent(path, reference.identity, paths[number + 1], parent.facts.identity)
+
+
+def _wrong_parent(child: str, wanted: str, parent: str, found: str) -> XenimageError:
+    return UnsafeError(
+        f"its parent is {wanted}, but {parent} is {found}",
+        expected="the parent that the disk was made on",
+        where=child,
+        tip="Look for the right file: a disk over another parent reads as garbage.",
+    )
+
+
 def chain_findings(chain: Sequence[Disk], paths: Sequence[str]) -> list[Finding]:
     """All findings of a chain, the leaf first: those of its links, and those of its disks with their files' names."""
     found = list(_other_names(chain, paths))
@@ -63,6 +96,8 @@ def _other_names(chain: Sequence[Disk], paths: Sequence[str]) -> Iterator[Findin
     """Doubt each parent of another name, where no identity proves the link."""
     for child, parent, path, parent_path in zip(chain, chain[1:], paths, paths[1:], strict=False):
         reference = child.facts.parent
+        if path == parent_path:  # layers of one file: it knows them itself
+            continue
         if reference is None or (reference.identity and parent.facts.identity):
             continue
         if reference.name and not _means(reference.name, parent_path):

@@ -33,9 +33,10 @@ class BlockMap:
     """bytes that the disk calls data"""
 
 
-def map_blocks(disk: Disk, limits: Limits) -> BlockMap:
+def map_blocks(disk: Disk, limits: Limits, *, child: bool = False) -> BlockMap:
     """Find the 2 MiB blocks that may hold data.
 
+    :param child: whether there is a parent, so that zeros of the disk hide something.
     :raises LimitError: the tables promise more data than the stored bytes could hold: an image made to exhaust us.
     """
     facts = disk.facts
@@ -43,9 +44,9 @@ def map_blocks(disk: Disk, limits: Limits) -> BlockMap:
     ranges: list[list[int]] = []
     data_size = 0
     for extent in bounded_extents(disk, limits):
-        if extent.kind is not Kind.DATA:
+        if extent.kind is Kind.ABSENT or (extent.kind is Kind.ZERO and not child):
             continue
-        data_size += extent.length
+        data_size += extent.length if extent.kind is Kind.DATA else 0
         if data_size > ceiling:
             raise LimitError(
                 f"the image's tables promise more than {ceiling} bytes of data",

@@ -1,25 +1,36 @@
 """From what the user named to a disk that can be read: the only place where paths become disks.
 
-A name inside an image is never opened. Parents are those that the user gave; extents of a VMDK may only lie beside it.
+A name inside an image is never opened as it stands. Parents are those that the user gave, or lie under their bare name
+in a directory that the user gave; extents of a VMDK may only lie beside it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import functools
+import itertools
 import logging
 import os
+import re
 from typing import TYPE_CHECKING
 
-from xenimage.containers.bundle.reader import is_gzip, open_bundle, open_bundle_disk
-from xenimage.engine.links import Told, chain_findings
-from xenimage.exceptions import FormatError, UnsafeError, UsageError, XenimageError
+from xenimage.containers.bundle.reader import is_gzip, open_bundle, open_bundle_disk, open_bundle_layers
+from xenimage.engine.links import Told, chain_findings, check_links
+from xenimage.exceptions import FormatError, UnsafeError, UsageError
 from xenimage.formats import registry
 from xenimage.formats.overlay import Overlay
+from xenimage.formats.qcow2.difference import Difference
+from xenimage.formats.qcow2.reader import Qcow2Disk
+from xenimage.formats.qcow2.snapshots import choose
 from xenimage.formats.vhd.reader import open_vhd
 from xenimage.sources.file import open_beside, open_file
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from xenimage.containers.bundle.reader import Bundle
+    from xenimage.formats.qcow2.snapshots import Snapshot
     from xenimage.limits import Limits
     from xenimage.model.disk import ByteSource, Disk
     from xenimage.model.plan import SourceOptions
@@ -30,37 +41,151 @@ LOG = logging.getLogger(__name__)
 BUNDLE = "bundle"
 FORMATS = (*registry.NAMES, BUNDLE)
 """what ``--format`` takes"""
+ALL_SNAPSHOTS = "all"
+
+
+@dataclasses.dataclass(kw_only=True)
+class Chain:
+    """A disk and its parents, opened, the leaf first."""
+
+    disks: list[Disk]
+    paths: list[str]
+    """of the files they stand in"""
+
+    def close(self) -> None:
+        """Close all of them."""
+        for disk in self.disks:
+            disk.close()
 
 
 def open_source(options: SourceOptions, limits: Limits, *, output: str | None = None) -> Disk:
-    """Open a disk with all its parents, flattened into one view.
+    """Open a disk with all its parents, flattened into one view; see :func:`open_chain`."""
+    if options.snapshots:
+        raise UsageError(
+            "snapshots as layers are asked for", expected="a chain", tip="Use --chain, or --snapshot NAME."
+        )
+    chain = open_chain(options, limits, output=output)
+    whole = functools.reduce(lambda parent, child: Overlay(child, parent), reversed(chain.disks))
+    findings = chain_findings(chain.disks, chain.paths)
+    return Told(whole, findings) if findings else whole
+
+
+def open_chain(options: SourceOptions, limits: Limits, *, output: str | None = None, members: bool = False) -> Chain:
+    """Open a disk with all its parents, each on its own.
 
     :param output: what will be written: no file of the disk may be that.
+    :param members: whether the VHDs of a bundle are disks of the chain, and not one.
     :raises UnsafeError: the image wants a parent that was not given, or two formats match.
     :raises UsageError: more parents than the images want, the same file twice, no such file, the output among them.
     :raises FormatError: a file breaks its format.
     :raises UnsupportedError: a file uses something that is not read here.
     """
-    paths = (options.path, *options.backing)
-    limits.require("chain_depth", len(paths), "the number of disks in the chain")
-    _refuse_repeated(paths)
-    chain: list[Disk] = []
+    if members and _is_bundle(options):
+        return _open_bundle_chain(options, limits, output)
+    chain = Chain(disks=[], paths=[])
+    given = list(options.backing)
+    path, name, snapshot, beside = options.path, options.format, options.snapshot, False
     try:
-        for number, path in enumerate(paths):
-            first = number == 0
-            name, snapshot = (options.format, options.snapshot) if first else (None, None)
-            disk = _open_one(path, limits, name, snapshot, output)
-            chain.append(disk)
+        while True:
+            limits.require("chain_depth", len(chain.paths) + 1, "the number of disks in the chain")
+            _refuse_repeated(path, chain.paths)
+            disk = _open_one(path, limits, name, snapshot, output, beside=beside)
+            chain.disks.append(disk)
+            chain.paths.append(path)
             LOG.info("%s is %s, a disk of %d bytes", path, disk.facts.format, disk.facts.virtual_size)
             reason = disk.unreadable()
             if reason is not None:
                 raise reason if reason.where else reason.within(path)
-        _check_links(chain, paths)
-        return _flattened(chain, paths)
+            beside = not given
+            following = given.pop(0) if given else _named(disk, options.follow)
+            if following is None:
+                break
+            path, name, snapshot = following, _declared(disk), None
+        check_links(chain.disks, chain.paths)
+        if options.snapshots:
+            _split_snapshots(chain, options, limits)
+        return chain
     except BaseException:
-        for disk in chain:
-            disk.close()
+        chain.close()
         raise
+
+
+def _named(disk: Disk, directory: str | None) -> str | None:
+    """Where the parent that *disk* names would lie in *directory*; None where nothing is followed."""
+    if directory is None or disk.facts.parent is None:
+        return None
+    return os.path.join(directory, re.split(r"[/\\]", disk.facts.parent.name)[-1])
+
+
+def _declared(disk: Disk) -> str | None:
+    """The format that a qcow2 says its parent is of. A raw parent may hold anything, also what looks like an image."""
+    declared = disk.facts.parent.format if disk.facts.parent and disk.facts.format == "qcow2" else ""
+    return declared if declared in registry.NAMES else None
+
+
+def _is_bundle(options: SourceOptions) -> bool:
+    if options.format is not None:
+        return options.format == BUNDLE
+    with contextlib.closing(open_file(options.path)) as source:
+        return is_gzip(source)
+
+
+def _open_bundle_chain(options: SourceOptions, limits: Limits, output: str | None) -> Chain:
+    if options.backing or options.follow or options.snapshot or options.snapshots:
+        raise UsageError("a bundle has no other parents and no snapshots than its members", where=options.path)
+    refuse_output(output, options.path)
+    source = open_file(options.path)
+    try:
+        bundle = _open_bundle(source, limits)
+        disks = open_bundle_layers(bundle, open_vhd, limits)
+        return Chain(disks=disks, paths=[f"{options.path}:{member.name}" for member in bundle.chain()])
+    except BaseException:
+        source.close()
+        raise
+
+
+def _split_snapshots(chain: Chain, options: SourceOptions, limits: Limits) -> None:
+    """Put the internal snapshots that are asked for below the leaf, each newer one as the difference to the next."""
+    leaf, *parents = chain.disks
+    if not isinstance(leaf, Qcow2Disk):
+        raise UsageError("has no internal snapshots", expected="a qcow2 image", where=options.path)
+    wished = _wished_snapshots(leaf, options)
+    views = [leaf]
+    try:
+        for snapshot in wished:
+            view = _open_one(options.path, limits, "qcow2", snapshot.identity)
+            assert isinstance(view, Qcow2Disk)
+            views.append(view)
+    except BaseException:
+        for view in views[1:]:
+            view.close()
+        raise
+    below = functools.reduce(lambda parent, child: Overlay(child, parent), reversed(parents)) if parents else None
+    layers: list[Disk] = [
+        Difference(newer, older, Overlay(newer, below) if below else newer, f"snapshot {snapshot.name}")
+        for (newer, older), snapshot in zip(itertools.pairwise(views), wished, strict=True)
+    ]
+    chain.disks = [*layers, views[-1], *parents]
+    chain.paths = [options.path] * len(views) + chain.paths[1:]
+
+
+def _wished_snapshots(leaf: Qcow2Disk, options: SourceOptions) -> list[Snapshot]:
+    """The snapshots that become layers, the newest first; only such as are older than the leaf, if that is one."""
+    ordered = sorted(leaf.snapshots, key=lambda each: each.date)
+    older = ordered
+    if options.snapshot is not None:
+        older = ordered[: ordered.index(choose(leaf.snapshots, options.snapshot))]
+    if options.snapshots == (ALL_SNAPSHOTS,):
+        return older[::-1]
+    wished = [choose(leaf.snapshots, name) for name in options.snapshots]
+    for each in wished:
+        if each not in older:
+            raise UsageError(
+                f"the snapshot {each.name!r} is not older than {options.snapshot!r}",
+                expected="older ones as layers below it",
+                where=options.path,
+            )
+    return [each for each in reversed(older) if each in wished]
 
 
 def open_leaf(options: SourceOptions, limits: Limits) -> Disk:
@@ -79,17 +204,10 @@ def same_file(first: str, second: str) -> bool:
         return False
 
 
-def _flattened(chain: list[Disk], paths: tuple[str, ...]) -> Disk:
-    whole = functools.reduce(lambda parent, child: Overlay(child, parent), reversed(chain))
-    findings = chain_findings(chain, paths)
-    return Told(whole, findings) if findings else whole
-
-
-def _refuse_repeated(paths: tuple[str, ...]) -> None:
-    for number, path in enumerate(paths):
-        for other in paths[:number]:
-            if same_file(path, other):
-                raise UsageError(f"is the same file as {other}", expected="each disk of the chain once", where=path)
+def _refuse_repeated(path: str, others: Sequence[str]) -> None:
+    for other in others:
+        if same_file(path, other):
+            raise UsageError(f"is the same file as {other}", expected="each disk of the chain once", where=path)
 
 
 def refuse_output(output: str | None, path: str) -> None:
@@ -103,10 +221,20 @@ def refuse_output(output: str | None, path: str) -> None:
 
 
 def _open_one(
-    path: str, limits: Limits, format_name: str | None, snapshot: str | None, output: str | None = None
+    path: str,
+    limits: Limits,
+    format_name: str | None,
+    snapshot: str | None,
+    output: str | None = None,
+    *,
+    beside: bool = False,
 ) -> Disk:
+    """Open one file.
+
+    :param beside: whether only an image named it: then it must be a regular file, and no link.
+    """
     refuse_output(output, path)
-    source = open_file(path)
+    source = _open_followed(path) if beside else open_file(path)
     try:
         if format_name == BUNDLE or (format_name is None and is_gzip(source)):
             if snapshot is not None:
@@ -122,6 +250,19 @@ def _open_one(
     except BaseException:
         source.close()
         raise
+
+
+def _open_followed(path: str) -> FileSource:
+    directory, bare = os.path.split(path)
+    try:
+        return open_beside(path, bare)
+    except (UsageError, UnsafeError) as error:
+        raise UnsafeError(
+            f"the parent {bare!r} is no file in {directory} that can be read",
+            expected="a regular file there: names inside images are followed nowhere else",
+            where=path,
+            tip="Put it there, or give its path with --backing FILE.",
+        ) from error
 
 
 def _open_extent(path: str, output: str | None, name: str) -> FileSource:
@@ -144,31 +285,3 @@ def _open_bundle(source: ByteSource, limits: Limits) -> Bundle:
     except FormatError as error:
         error.tip = error.tip or "If it is no bundle but a packed disk image, unpack it first: gzip -d."
         raise
-
-
-def _check_links(chain: list[Disk], paths: tuple[str, ...]) -> None:
-    """Each disk has the parent that it names, and the last one names none."""
-    for number, (disk, path) in enumerate(zip(chain, paths, strict=True)):
-        reference = disk.facts.parent
-        parent = chain[number + 1] if number + 1 < len(chain) else None
-        if reference is None:
-            if parent is not None:
-                raise UsageError(f"wants no parent, but {paths[number + 1]} was given", where=path)
-        elif parent is None:
-            raise UnsafeError(
-                f"wants the parent {reference.name!r}, which is not opened on the word of an image",
-                expected="the parent's path from you",
-                where=path,
-                tip="Give it with --backing FILE, if you trust both files.",
-            )
-        elif reference.identity and parent.facts.identity and reference.identity != parent.facts.identity:
-            raise _wrong_parent(path, reference.identity, paths[number + 1], parent.facts.identity)
-
-
-def _wrong_parent(child: str, wanted: str, parent: str, found: str) -> XenimageError:
-    return UnsafeError(
-        f"its parent is {wanted}, but {parent} is {found}",
-        expected="the parent that the disk was made on",
-        where=child,
-        tip="Look for the right file: a disk over another parent reads as garbage.",
-    )

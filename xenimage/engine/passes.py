@@ -106,14 +106,14 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], jobs: int) -
         pool.shutdown(cancel_futures=True)
 
 
-def content_uuid(vhd: NewVhd, marks: Iterable[tuple[int, bytes]]) -> bytes:
-    """16 bytes that are the same for the same content, size and time.
+def content_uuid(vhd: NewVhd, marks: Iterable[tuple[int, bytes]], parent_uuid: bytes = b"") -> bytes:
+    """16 bytes that are the same for the same content, size, time and parent.
 
     Version 8 of RFC 9562, the one for values of one's own making.
 
     :param marks: number and fingerprint of the stored blocks, ascending.
     """
-    digest = hashlib.sha256(b"xenimage vhd")
+    digest = hashlib.sha256(b"xenimage vhd" + parent_uuid)
     digest.update(vhd.virtual_size.to_bytes(8, "big") + vhd.timestamp.to_bytes(8, "big"))
     for number, mark in marks:
         digest.update(number.to_bytes(8, "big") + mark)

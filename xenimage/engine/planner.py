@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shlex
 from typing import TYPE_CHECKING
@@ -9,14 +10,14 @@ from typing import TYPE_CHECKING
 from xenimage.containers.bundle.writer import size_bound
 from xenimage.exceptions import UnsupportedError, UsageError
 from xenimage.formats.vhd.layout import BLOCK_SIZE, EPOCH, SIZE_MAX
-from xenimage.formats.vhd.writer import NewVhd
+from xenimage.formats.vhd.writer import NewVhd, Parent
 from xenimage.model.finding import Finding, Severity
-from xenimage.model.plan import DIGESTS, Plan, SizePolicy
+from xenimage.model.plan import DIGESTS, Layer, Plan, SizePolicy
 from xenimage.profiles.properties import decide
 from xenimage.units import GIB, format_size, round_up
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from xenimage.engine.mapper import BlockMap
     from xenimage.model.disk import DiskFacts
@@ -27,42 +28,86 @@ _USTAR_MAX = 8 * GIB
 """bytes: what eleven octal digits cannot say"""
 
 
-def plan(options: BundleOptions, profile: Profile, source: DiskFacts, blocks: BlockMap, *, jobs: int, now: int) -> Plan:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Found:
+    """A disk that shall become a VHD, as it was found."""
+
+    path: str
+    facts: DiskFacts
+    blocks: BlockMap
+
+
+def plan(options: BundleOptions, profile: Profile, found: Sequence[Found], *, jobs: int, now: int) -> Plan:
     """Decide.
 
+    :param found: the disks, the leaf first.
     :param jobs: threads to use where the options do not say.
     :param now: Unix seconds; no timestamp may lie behind it.
     :raises UsageError: a size below the source's, no thread at all, a property given twice, an unknown digest.
-    :raises UnsupportedError: larger than any VHD.
+    :raises UnsupportedError: larger than any VHD, or a child that is smaller than its parent.
     """
     threads = decide_jobs(options.jobs, jobs)
     for name in options.digests:
         if name not in DIGESTS:
             raise UsageError(f"{name!r} is no digest", expected=f"one of {', '.join(DIGESTS)}")
-    virtual_size = target_size(source.virtual_size, options.size, options.size_policy)
     timestamp = clamp_time(options.timestamp, now)
     properties, findings = decide(profile, options)
-    vhd = NewVhd(virtual_size=virtual_size, timestamp=timestamp)
+    layers = _layers(options, found)
+    leaf = layers[0]
+    vhds = [
+        (vhd, layer.data_size // BLOCK_SIZE) for vhd, layer in zip(new_vhds(layers, timestamp), layers, strict=True)
+    ]
     return Plan(
         options=options,
         profile=profile,
-        source=source,
-        virtual_size=virtual_size,
-        min_disk=-(-virtual_size // GIB),
-        blocks=blocks.ranges,
-        data_size=blocks.blocks * BLOCK_SIZE,
-        output_size_max=size_bound(vhd, blocks.blocks),
+        layers=layers,
+        min_disk=-(-leaf.virtual_size // GIB),
+        output_size_max=size_bound(vhds),
         jobs=threads,
         timestamp=timestamp,
         properties=properties,
         findings=(
-            *source.findings,
+            *(finding for each in found for finding in each.facts.findings),
             *_payload_findings(profile, options),
-            *_size_findings(profile, source.virtual_size, virtual_size),
-            *_tar_findings(vhd, blocks),
+            *_size_findings(profile, leaf.source.virtual_size, leaf.virtual_size),
+            *_tar_findings(vhds),
+            *_chain_findings(profile, layers),
             *findings,
         ),
     )
+
+
+def _layers(options: BundleOptions, found: Sequence[Found]) -> tuple[Layer, ...]:
+    layers: list[Layer] = []
+    for number, each in enumerate(found):
+        wishes = (options.size, options.size_policy) if number == 0 else (None, SizePolicy.EXACT)
+        layer = Layer(
+            name=f"{number}.vhd",
+            path=each.path,
+            source=each.facts,
+            virtual_size=target_size(each.facts.virtual_size, *wishes),
+            blocks=each.blocks.ranges,
+            data_size=each.blocks.blocks * BLOCK_SIZE,
+        )
+        if layers and layers[-1].virtual_size < layer.virtual_size:
+            child = layers[-1]
+            raise UnsupportedError(
+                f"has {child.virtual_size} bytes, its parent {layer.path} {layer.virtual_size}",
+                expected="a child at least as large as its parent",
+                where=child.path,
+                tip="Without --chain the layers are flattened, and the disk keeps its size.",
+            )
+        layers.append(layer)
+    return tuple(layers)
+
+
+def new_vhds(layers: Sequence[Layer], timestamp: int) -> list[NewVhd]:
+    """The VHDs that *layers* become: each has the next as its parent, and all but the leaf are hidden."""
+    parents = [Parent(name=layer.name, timestamp=timestamp) for layer in layers[1:]]
+    return [
+        NewVhd(virtual_size=layer.virtual_size, timestamp=timestamp, parent=parent, hidden=number > 0)
+        for number, (layer, parent) in enumerate(zip(layers, [*parents, None], strict=True))
+    ]
 
 
 def decide_jobs(wished: int | None, usual: int) -> int:
@@ -162,12 +207,33 @@ def _size_findings(profile: Profile, source_size: int, size: int) -> list[Findin
     return findings
 
 
-def _tar_findings(vhd: NewVhd, blocks: BlockMap) -> Iterator[Finding]:
-    if vhd.size(blocks.blocks) >= _USTAR_MAX:
+def _chain_findings(profile: Profile, layers: Sequence[Layer]) -> Iterator[Finding]:
+    if len(layers) > profile.members_max:
+        yield Finding(
+            code="chain.members",
+            severity=Severity.ERROR,
+            what=f"The bundle would hold {len(layers)} VHDs, more than the {profile.members_max} that {profile.name}"
+            " takes.",
+            why=profile.summary,
+            act="Leave out --chain: the layers are then flattened into one VHD.",
+        )
+    sizes = [layer.virtual_size for layer in layers]
+    if len(set(sizes)) > 1:
+        yield Finding(
+            code="chain.sizes",
+            severity=Severity.INFO,
+            what=f"The VHDs of the chain have different sizes: {', '.join(map(str, sizes))} bytes from the leaf on.",
+            why="XenServer takes a child that is larger than its parent; Cinder enlarges the parent before it merges.",
+            act="Nothing.",
+        )
+
+
+def _tar_findings(vhds: Sequence[tuple[NewVhd, int]]) -> Iterator[Finding]:
+    if any(vhd.size(blocks) >= _USTAR_MAX for vhd, blocks in vhds):
         yield Finding(
             code="size.tar",
             severity=Severity.INFO,
-            what="The VHD may pass 8 GiB; its tar header then gives the size in GNU's base-256 form.",
+            what="A VHD may pass 8 GiB; its tar header then gives the size in GNU's base-256 form.",
             why="Every GNU tar in a XenServer host reads it; some other tools do not.",
             act="Nothing.",
         )

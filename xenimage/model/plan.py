@@ -45,6 +45,10 @@ class SourceOptions:
     """id or name of an internal snapshot (qcow2)"""
     backing: tuple[str, ...] = ()
     """the parents' paths, from the nearest on; names inside images are never followed"""
+    follow: str | None = None
+    """directory in which parents that are not given are looked up, by the bare names that the images say"""
+    snapshots: tuple[str, ...] = ()
+    """ids or names of internal snapshots (qcow2) that become layers below the disk, or ``all``; only for chains"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,6 +74,12 @@ class BundleOptions:
     """Unix seconds for the VHD and the tar (SOURCE_DATE_EPOCH); by default 2000-01-01, so that bytes repeat"""
     digests: tuple[str, ...] = DIGESTS
     """which digests of the bundle are taken; each costs a pass over it"""
+    chain: bool = False
+    """whether each layer becomes a VHD of its own; otherwise they are flattened into one"""
+    dedup_parent: bool = False
+    """whether a child leaves out the sectors that are equal to its parent's"""
+    whole_blocks: bool = False
+    """whether the blocks of a child are completed from its parent, for tools that ignore bitmaps"""
     force: bool = False
     """whether an existing output is replaced"""
     verify: bool = False
@@ -100,20 +110,32 @@ class Property:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Layer:
+    """One VHD of a bundle, and what it is made of. Sizes in bytes."""
+
+    name: str
+    """of the member: ``0.vhd`` is the leaf"""
+    path: str
+    """of the source"""
+    source: DiskFacts
+    virtual_size: int
+    """what the guest would see: a multiple of 2 MiB"""
+    blocks: tuple[tuple[int, int], ...]
+    """(first, behind the last) 2 MiB blocks that may hold data, in order"""
+    data_size: int
+    """bytes of these blocks: an upper bound of what is read and of what the VHD holds"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
     """Everything that is decided about a bundle. Sizes in bytes. After it nobody asks "should I?"."""
 
     options: BundleOptions
     profile: Profile
-    source: DiskFacts
-    virtual_size: int
-    """what the guest sees: a multiple of 2 MiB"""
+    layers: tuple[Layer, ...]
+    """the leaf first"""
     min_disk: int
     """GiB: the smallest flavor that the image fits"""
-    blocks: tuple[tuple[int, int], ...]
-    """(first, behind the last) 2 MiB blocks that may hold data, in order"""
-    data_size: int
-    """bytes of these blocks: an upper bound of what is read and of what the VHD holds"""
     output_size_max: int
     """bytes: no bundle of this plan is larger"""
     jobs: int
@@ -121,3 +143,18 @@ class Plan:
     """Unix seconds, within the bounds that the consumers accept"""
     properties: tuple[Property, ...]
     findings: tuple[Finding, ...]
+
+    @property
+    def source(self) -> DiskFacts:
+        """The disk that the user named."""
+        return self.layers[0].source
+
+    @property
+    def virtual_size(self) -> int:
+        """What the guest sees: a multiple of 2 MiB."""
+        return self.layers[0].virtual_size
+
+    @property
+    def data_size(self) -> int:
+        """Bytes of all blocks that may hold data."""
+        return sum(layer.data_size for layer in self.layers)

@@ -25,22 +25,54 @@ class Verdict(enum.Enum):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class LayerReport:
+    """A VHD of a bundle was made. Sizes in bytes."""
+
+    name: str
+    uuid: str
+    vhd_size: int
+    data_size: int
+    """guest bytes that the VHD holds, in blocks of 2 MiB"""
+    left_out_size: int
+    """guest bytes in blocks that the source stores, and of which nothing had to be kept"""
+    partial: int
+    """blocks of which only some sectors are present"""
+    completed_size: int = 0
+    """guest bytes that were copied from the layers below, to make blocks whole"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class BundleReport:
     """A bundle was made. Sizes in bytes."""
 
     plan: Plan
     receipt: Receipt
-    uuid: str
-    """of the VHD"""
-    vhd_size: int
-    data_size: int
-    """guest bytes that the VHD holds"""
-    zero_size: int
-    """guest bytes that were stored in the source, found to be zero, and left out"""
+    layers: tuple[LayerReport, ...]
+    """the leaf first"""
     seconds: float
     compressor: str
     """library and level that deflated it"""
     verified: bool
+
+    @property
+    def uuid(self) -> str:
+        """Of the leaf."""
+        return self.layers[0].uuid
+
+    @property
+    def vhd_size(self) -> int:
+        """Of all VHDs."""
+        return sum(layer.vhd_size for layer in self.layers)
+
+    @property
+    def data_size(self) -> int:
+        """Guest bytes that the VHDs hold."""
+        return sum(layer.data_size for layer in self.layers)
+
+    @property
+    def zero_size(self) -> int:
+        """Guest bytes that were stored in the source and left out."""
+        return sum(layer.left_out_size for layer in self.layers)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import sys
 from typing import TYPE_CHECKING
 
 from xenimage import api
-from xenimage.cli.arguments import add_source, key_value, positive, source_options
+from xenimage.cli.arguments import add_source, key_value, names, positive, source_options
 from xenimage.cli.command import Outcome, OutputCommand
 from xenimage.cli.views import bundle as views
 from xenimage.exceptions import NotReadyError, UsageError
@@ -35,6 +36,7 @@ name when it is complete, or not at all."""
         "xenimage bundle create win.vmdk --output win.tgz --os-type windows --size 40G",
         "xenimage bundle create debian.qcow2 --output debian.tgz --dry-run",
         "xenimage bundle create debian.qcow2 --output - | ssh cloud 'cat > debian.tgz'",
+        "xenimage bundle create leaf.qcow2 --backing base.qcow2 --chain --output debian.tgz",
     )
     format_names = ("-f",)
 
@@ -61,7 +63,32 @@ name when it is complete, or not at all."""
             choices=[each.value for each in SizePolicy],
             help="round its size up to 2 MiB (exact, the default) or to whole GiB (gib)",
         )
+        self._add_chain(parser.add_argument_group("chain"))
         self._add_work(parser.add_argument_group("work"))
+
+    def _add_chain(self, group: argparse._ArgumentGroup) -> None:
+        group.add_argument(
+            "--chain",
+            action="store_true",
+            help="keep the layers: one differencing VHD for each over a base; by default they are flattened",
+        )
+        group.add_argument(
+            "--snapshots",
+            type=names,
+            default=(),
+            metavar="A,B",
+            help="internal snapshots (qcow2) that become layers below SOURCE, or all; needs --chain",
+        )
+        group.add_argument(
+            "--dedup-parent",
+            action="store_true",
+            help="leave out what a layer has in common with those below; costs reading them",
+        )
+        group.add_argument(
+            "--whole-blocks",
+            action="store_true",
+            help="complete each block of a layer from those below, for tools that ignore bitmaps",
+        )
 
     def _add_work(self, group: argparse._ArgumentGroup) -> None:
         group.add_argument(
@@ -109,7 +136,7 @@ name when it is complete, or not at all."""
     def _options(self, args: argparse.Namespace) -> BundleOptions:
         settings = self.context.settings
         return BundleOptions(
-            source=source_options(args),
+            source=dataclasses.replace(source_options(args), snapshots=args.snapshots),
             output=args.output,
             profile=args.profile or settings.profile,
             vm_mode=args.vm_mode,
@@ -122,6 +149,9 @@ name when it is complete, or not at all."""
             random_uuid=args.random_uuid,
             timestamp=self.context.timestamp,
             digests=tuple(dict.fromkeys(args.digests or DIGESTS)),
+            chain=args.chain,
+            dedup_parent=args.dedup_parent,
+            whole_blocks=args.whole_blocks,
             force=args.force,
             verify=args.verify,
         )

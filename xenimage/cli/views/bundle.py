@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from xenimage.cli.text import Style
-    from xenimage.model.plan import Plan
+    from xenimage.model.plan import Layer, Plan
     from xenimage.model.report import BundleFacts, BundleReport, CheckReport, Member, VhdFacts
 
 _VERDICT_COLOURS = {Verdict.SOUND: "good", Verdict.USABLE: "warning", Verdict.NOT_READY: "error"}
@@ -36,9 +37,20 @@ def plan_record(plan: Plan) -> dict[str, Any]:
         "jobs": plan.jobs,
         "timestamp": plan.timestamp,
         "source": {"path": plan.options.source.path, **disk_record(plan.source)},
+        "layers": [_layer_record(layer) for layer in plan.layers],
         "properties": property_records(plan.properties),
         "findings": finding_records(plan.findings),
         "upload_commands": command_lines(plan),
+    }
+
+
+def _layer_record(layer: Layer) -> dict[str, Any]:
+    return {
+        "name": layer.name,
+        "path": layer.path,
+        "format": layer.source.format,
+        "virtual_size": layer.virtual_size,
+        "data_size_max": layer.data_size,
     }
 
 
@@ -52,6 +64,10 @@ def report_record(report: BundleReport) -> dict[str, Any]:
         "sha256": report.receipt.sha256 or None,
         "sha512": report.receipt.sha512 or None,
         "uuid": report.uuid,
+        "layers": [
+            {**_layer_record(layer), **dataclasses.asdict(made)}
+            for layer, made in zip(report.plan.layers, report.layers, strict=True)
+        ],
         "vhd_size": report.vhd_size,
         "data_size": report.data_size,
         "zero_size": report.zero_size,
@@ -77,6 +93,7 @@ def plan_lines(plan: Plan, style: Style) -> Iterator[str]:
             ("for", f"{plan.profile.name} ({plan.profile.title})"),
             ("virtual size", size_text(plan.virtual_size)),
             ("smallest flavor", f"{plan.min_disk} GiB"),
+            ("layers", _chain_text(plan, style)),
             ("data", f"at most {size_text(plan.data_size)}"),
             ("file", f"at most {size_text(plan.output_size_max)}"),
             ("compression", f"{plan.options.compression.value}, {_threads(plan.jobs)}"),
@@ -84,9 +101,21 @@ def plan_lines(plan: Plan, style: Style) -> Iterator[str]:
         ],
         style,
     )
+    if len(plan.layers) > 1:
+        rows = [(each.name, each.path, each.source.format, each.virtual_size, each.data_size) for each in plan.layers]
+        yield from table(("layer", "source", "format", "virtual bytes", "data at most"), rows, style, right=(3, 4))
+        yield ""
     yield from _property_lines(plan, style)
     yield from findings_section(plan.findings, style)
     yield "Nothing was written (--dry-run)."
+
+
+def _chain_text(plan: Plan, style: Style) -> str:
+    """Name the VHDs from the leaf to the base; nothing for a single one."""
+    if len(plan.layers) == 1:
+        return ""
+    arrow = " → " if style.unicode else " -> "
+    return arrow.join(layer.name for layer in plan.layers)
 
 
 def report_lines(report: BundleReport, style: Style) -> Iterator[str]:
@@ -101,9 +130,11 @@ def report_lines(report: BundleReport, style: Style) -> Iterator[str]:
             ("size", f"{size_text(receipt.size)}, {_ratio(report):.2f} : 1"),
             ("virtual size", size_text(plan.virtual_size)),
             ("smallest flavor", f"{plan.min_disk} GiB"),
-            ("VHD", f"0.vhd, {size_text(report.vhd_size)}, uuid {report.uuid}"),
+            ("VHD", f"0.vhd, {size_text(report.layers[0].vhd_size)}, uuid {report.uuid}"),
+            ("layers", _chain_text(plan, style)),
             ("data", size_text(report.data_size)),
-            ("dropped zeros", size_text(report.zero_size)),
+            ("dropped zeros" if len(plan.layers) == 1 else "left out", size_text(report.zero_size)),
+            ("copied from below", _completed_text(report)),
             ("md5", receipt.md5),
             ("sha256", receipt.sha256),
             ("sha512", receipt.sha512),
@@ -113,9 +144,25 @@ def report_lines(report: BundleReport, style: Style) -> Iterator[str]:
         ],
         style,
     )
+    if len(report.layers) > 1:
+        yield from _layer_table(report, style)
+        yield ""
     yield from _property_lines(plan, style)
     yield from findings_section(plan.findings, style)
     yield from upload_section(plan, style)
+
+
+def _layer_table(report: BundleReport, style: Style) -> Iterator[str]:
+    rows = [
+        (made.name, layer.path, layer.source.format, made.data_size, made.partial, made.uuid)
+        for layer, made in zip(report.plan.layers, report.layers, strict=True)
+    ]
+    yield from table(("layer", "source", "format", "data", "partial blocks", "uuid"), rows, style, right=(3, 4))
+
+
+def _completed_text(report: BundleReport) -> str:
+    size = sum(layer.completed_size for layer in report.layers)
+    return f"{size_text(size)}, to make blocks whole (--whole-blocks)" if size else ""
 
 
 def _speed(report: BundleReport) -> str:

@@ -258,6 +258,28 @@ def _facts(source: MemberSource | None, limits: Limits) -> VhdFacts | None:
         return None
 
 
+def open_bundle_layers(bundle: Bundle, open_vhd: OpenVhd, limits: Limits) -> list[Disk]:
+    """The disks in a bundle, the leaf first. Closing any of them closes the bundle.
+
+    Reading one of them in ascending order is cheap; each step back to an earlier one inflates the bundle anew.
+
+    :raises FormatError: there is no disk in it, or its members do not make up a chain.
+    """
+    chain = bundle.chain()
+    if not chain:
+        raise FormatError("no member is called 0.vhd", expected="a VHD bundle", where=bundle.path)
+    limits.require("chain_depth", len(chain), "the number of VHDs in the bundle")
+    disks: list[Disk] = [open_vhd(bundle.member_source(member), limits) for member in chain]
+    for member, disk in zip(chain[:-1], disks, strict=False):
+        if disk.facts.parent is None:
+            raise FormatError(
+                f"the member {member.name!r} has no parent, but others follow it",
+                expected="differencing disks above the last",
+                where=bundle.path,
+            )
+    return disks
+
+
 def open_bundle_disk(bundle: Bundle, open_vhd: OpenVhd, limits: Limits) -> Disk:
     """The disk in a bundle, a chain flattened into one view. Closing it closes the bundle.
 
@@ -266,18 +288,7 @@ def open_bundle_disk(bundle: Bundle, open_vhd: OpenVhd, limits: Limits) -> Disk:
 
     :raises FormatError: there is no disk in it, or its members do not make up a chain.
     """
-    chain = bundle.chain()
-    if not chain:
-        raise FormatError("no member is called 0.vhd", expected="a VHD bundle", where=bundle.path)
-    limits.require("chain_depth", len(chain), "the number of VHDs in the bundle")
-    disks = [open_vhd(bundle.member_source(member), limits) for member in chain]
-    for member, disk in zip(chain[:-1], disks, strict=False):
-        if disk.facts.parent is None:
-            raise FormatError(
-                f"the member {member.name!r} has no parent, but others follow it",
-                expected="differencing disks above the last",
-                where=bundle.path,
-            )
+    disks = open_bundle_layers(bundle, open_vhd, limits)
     base = disks.pop()
     lowest = base.facts.parent
     while disks:

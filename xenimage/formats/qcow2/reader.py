@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from xenimage.exceptions import XenimageError
-    from xenimage.formats.qcow2.mapping import Mapping
+    from xenimage.formats.qcow2.mapping import Mapping, Run
     from xenimage.formats.qcow2.snapshots import Snapshot
     from xenimage.model.disk import ByteSource, DiskFacts
     from xenimage.model.extent import Extent
@@ -76,6 +76,14 @@ class Qcow2Disk:
         if there:
             self._source.read_into(host, buffer[:there])
         clear(buffer[there:])
+
+    def runs(self, offset: int, length: int) -> Iterator[Run]:
+        """Yield what the tables say of the range; the first and last run may pass its ends."""
+        mapping = self._readable()
+        try:
+            yield from mapping.runs(offset, length)
+        except FormatError as error:
+            raise error.within(self._source.name) from error.__cause__
 
     def extents(self, offset: int, length: int) -> Iterator[Extent]:
         """See :meth:`xenimage.model.disk.Disk.extents`: plain and compressed clusters are both data."""

@@ -1,9 +1,10 @@
 """A new VHD as blktap would have made it: where everything stands, and the bytes of its head and footer.
 
 The layout is fixed by kind and virtual size alone: leading footer, header, BAT, batmap, in a differencing disk three
-parent locators, then the stored blocks in order with a stride of 4104 sectors, and the footer right behind the last. Every block begins at a sector congruent to 7 modulo 8,
-the first at the lowest such place behind the head. tapdisk relies on it: beside a batmap it writes seven zero sectors
-in front of a full block's bitmap, and anything that stood there would be lost.
+parent locators, then the stored blocks in order with a stride of 4104 sectors, and the footer right behind the last.
+Every block begins at a sector congruent to 7 modulo 8, the first at the lowest such place behind the head. tapdisk
+relies on it: beside a batmap it writes seven zero sectors in front of a full block's bitmap, and anything that stood
+there would be lost.
 """
 
 from __future__ import annotations
