@@ -162,11 +162,11 @@ class VerifyTest(OutputTestCase):
     def test_a_source_that_changed_meanwhile(self):
         real = BundleWriter.finish
 
-        def finish(writer: BundleWriter) -> None:
+        def finish(writer: BundleWriter, uuids: list[bytes]) -> None:
             with self.source.open("r+b") as stream:
                 stream.seek(0x100123)
                 stream.write(b"changed!")
-            real(writer)
+            real(writer, uuids)
 
         with (
             unittest.mock.patch.object(BundleWriter, "finish", finish),
@@ -194,9 +194,9 @@ class SomebodyElseTest(OutputTestCase):
     def test_took_the_name_meanwhile(self):
         real = BundleWriter.finish
 
-        def finish(writer: BundleWriter) -> None:
+        def finish(writer: BundleWriter, uuids: list[bytes]) -> None:
             self.output.write_bytes(b"somebody else's")
-            real(writer)
+            real(writer, uuids)
 
         with (
             unittest.mock.patch.object(BundleWriter, "finish", finish),

@@ -267,8 +267,8 @@ class BoundTest(BundleTestCase):
         stored = min(stored, blocks)
         head = SECTOR + disk.head_size
         least = head + stored * (BLOCK + SECTOR) + SECTOR + 1024
-        self.assertGreater(size_bound(disk, stored), least)
-        self.assertLess(size_bound(disk, stored), least * 1.01 + 40_000)
+        self.assertGreater(size_bound([(disk, stored)]), least)
+        self.assertLess(size_bound([(disk, stored)]), least * 1.01 + 40_000)
 
 
 @ddt.ddt

@@ -51,7 +51,7 @@ class ApiTestCase(TestCase):
 class BundleTest(ApiTestCase):
     def test_a_plan_writes_nothing_and_reads_no_data(self):
         plan = api.plan_bundle(self.options())
-        self.assertEqual((6 * MIB, ((0, 1),), 1), (plan.virtual_size, plan.blocks, plan.min_disk))
+        self.assertEqual((6 * MIB, ((0, 1),), 1), (plan.virtual_size, plan.layers[0].blocks, plan.min_disk))
         self.assertEqual(api.usable_cpus(), plan.jobs)
         self.assertEqual([self.source], list(self.scratch.iterdir()))
 

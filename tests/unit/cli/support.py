@@ -17,7 +17,7 @@ from xenimage.cli.app import main
 from xenimage.model.disk import DiskFacts, ParentReference
 from xenimage.model.extent import Extent, Kind
 from xenimage.model.finding import Finding, Severity
-from xenimage.model.plan import BundleOptions, Plan, SourceOptions
+from xenimage.model.plan import BundleOptions, Layer, Plan, SourceOptions
 from xenimage.model.report import (
     BundleFacts,
     BundleReport,
@@ -26,6 +26,7 @@ from xenimage.model.report import (
     ConvertReport,
     Diagnosis,
     DiskMap,
+    LayerReport,
     Member,
     Verdict,
     VhdFacts,
@@ -154,11 +155,17 @@ def plan(**options: object) -> Plan:
     return Plan(
         options=wishes,
         profile=profile,
-        source=disk_facts(),
-        virtual_size=10 * GIB,
+        layers=(
+            Layer(
+                name="0.vhd",
+                path=wishes.source.path,
+                source=disk_facts(),
+                virtual_size=10 * GIB,
+                blocks=((0, 600),),
+                data_size=1200 * MIB,
+            ),
+        ),
         min_disk=10,
-        blocks=((0, 600),),
-        data_size=1200 * MIB,
         output_size_max=1201 * MIB,
         jobs=2,
         timestamp=946684800,
@@ -172,10 +179,16 @@ def bundle_report(**options: object) -> BundleReport:
     return BundleReport(
         plan=made,
         receipt=Receipt(path=made.options.output, size=400 * MIB, md5="a" * 32, sha256="b" * 64, sha512="c" * 128),
-        uuid=UUID,
-        vhd_size=1001 * MIB,
-        data_size=1000 * MIB,
-        zero_size=200 * MIB,
+        layers=(
+            LayerReport(
+                name="0.vhd",
+                uuid=UUID,
+                vhd_size=1001 * MIB,
+                data_size=1000 * MIB,
+                left_out_size=200 * MIB,
+                partial=0,
+            ),
+        ),
         seconds=4.0,
         compressor="isal 1.8, level 1",
         verified=False,

@@ -14,6 +14,7 @@ from tests.base import TestCase
 from tests.fakes.vhd_util import Vhd, unpack_bundle
 from tests.unit.engine.support import BLOCK, FakeDisk, Watcher
 from xenimage.engine import bundler, planner
+from xenimage.engine.layers import View
 from xenimage.engine.mapper import map_blocks
 from xenimage.limits import STRICT
 from xenimage.model.plan import BundleOptions, Compression, SourceOptions
@@ -33,8 +34,9 @@ class MakeTest(TestCase):
         options = BundleOptions(source=SourceOptions(path="x"), output=str(self.output), force=True, jobs=jobs)
         options = dataclasses.replace(options, **wishes)
         blocks = map_blocks(disk, STRICT)
-        plan = planner.plan(options, BUILTIN["nova-xenapi"], disk.facts, blocks, jobs=2, now=1_800_000_000)
-        return bundler.make(plan, disk, STRICT, self.watcher)
+        found = planner.Found(path="x", facts=disk.facts, blocks=blocks)
+        plan = planner.plan(options, BUILTIN["nova-xenapi"], [found], jobs=2, now=1_800_000_000)
+        return bundler.make(plan, [View(disk=disk, below=None)], STRICT, self.watcher)
 
     def test_the_report_adds_up(self):
         disk = FakeDisk(8 * BLOCK, {0: NOISE, 2 * BLOCK: bytes(2 * BLOCK), 7 * BLOCK: b"x"})

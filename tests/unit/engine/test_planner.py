@@ -10,7 +10,7 @@ from tests.base import TestCase
 from tests.unit.engine.support import BLOCK, GIB, MIB
 from xenimage.containers.bundle.writer import size_bound
 from xenimage.engine.mapper import BlockMap
-from xenimage.engine.planner import clamp_time, plan, target_size
+from xenimage.engine.planner import Found, clamp_time, plan, target_size
 from xenimage.exceptions import UnsupportedError, UsageError
 from xenimage.formats.vhd.writer import NewVhd
 from xenimage.model.disk import DiskFacts
@@ -85,8 +85,9 @@ class PlanTest(TestCase):
         facts = DiskFacts(
             format="raw", virtual_size=source_size, granularity=512, stored_size=source_size, findings=findings
         )
-        found = BlockMap(ranges=((0, blocks),), blocks=blocks, data_size=blocks * BLOCK)
-        return plan(options, BUILTIN[profile], facts, found, jobs=7, now=NOW)
+        held = BlockMap(ranges=((0, blocks),), blocks=blocks, data_size=blocks * BLOCK)
+        found = Found(path="disk.raw", facts=facts, blocks=held)
+        return plan(options, BUILTIN[profile], [found], jobs=7, now=NOW)
 
     def codes(self, made):
         return {finding.code: finding.severity for finding in made.findings}
@@ -99,9 +100,9 @@ class PlanTest(TestCase):
     def test_carries_what_was_decided(self):
         made = self.plan(5 * MIB, timestamp=1_700_000_000, size=9 * MIB)
         self.assertEqual((10 * MIB, 1_700_000_000), (made.virtual_size, made.timestamp))
-        self.assertEqual((((0, 3),), 3 * BLOCK), (made.blocks, made.data_size))
+        self.assertEqual((((0, 3),), 3 * BLOCK), (made.layers[0].blocks, made.data_size))
         disk = NewVhd(virtual_size=10 * MIB, timestamp=1_700_000_000)
-        self.assertEqual(size_bound(disk, 3), made.output_size_max)
+        self.assertEqual(size_bound([(disk, 3)]), made.output_size_max)
 
     @ddt.data((None, 7), (1, 1), (64, 64))
     @ddt.unpack
