@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
 import io
 import os
 import pathlib
@@ -14,6 +16,12 @@ from xenimage.vhdutil.app import main
 MIB = 1 << 20
 SIZE = 100 * MIB
 BASE_ID, CHILD_ID = b"\x0b" * 16, b"\x0c" * 16
+
+
+@functools.cache
+def _base() -> build.Image:
+    geometry = 1003 << 16 | 12 << 8 | 17
+    return build.Vhd(size=SIZE, blocks={0: range(128), 5: range(4096)}, identity=BASE_ID, geometry=geometry).build()
 
 
 class Output(io.TextIOWrapper):
@@ -51,6 +59,9 @@ class UtilTestCase(TestCase):
 
     def base(self, name: str = "a.vhd", **fields: object) -> build.Image:
         """100 MiB, 128 sectors of block 0, all of block 5."""
+        if not fields:
+            image = _base()
+            return self.write(name, dataclasses.replace(image, data=bytearray(image.data)))
         wanted = {"size": SIZE, "blocks": {0: range(128), 5: range(4096)}, "identity": BASE_ID, **fields}
         return self.write(name, build.Vhd(**wanted).build())  # type: ignore[arg-type]
 
