@@ -191,7 +191,7 @@ def open_bundle(source: ByteSource, limits: Limits, progress: Progress = _SILENT
         for member in members(content, limits, archive):
             found.append(member)
             if member.kind == "file" and bare_name(member.name).endswith(".vhd"):
-                sources[member.offset] = kept = _keep(content, member, room)
+                sources[member.offset] = kept = keep(content, member, room)
                 room -= kept.kept
             # One byte proves the rest: a tar whose last member is cut short would else pass for one without an end.
             if member.size and not content.read_some(member.offset + member.size - 1, 1):
@@ -227,18 +227,19 @@ def _cut_short(member: Member) -> FormatError:
     )
 
 
-def _keep(content: GunzipSource, member: Member, room: int) -> MemberSource:
+def keep(content: GunzipSource, member: Member, room: int, *, tail: bool = True) -> MemberSource:
     """Take what facts and checks read first out of the passing stream: the tables, and the end with the footer.
 
     :param room: bytes that may be kept; behind them, reading costs another pass.
+    :param tail: whether to go on to the end; without it, the stream stands behind the tables.
     """
     head = content.read_some(member.offset, min(member.size, _HEAD_MIN, room))
     length = min(_tables_size(head), member.size, _HEAD_MAX, room)
     if length > len(head):
         head += content.read_some(member.offset + len(head), length - len(head))
-    tail_size = min(member.size, TAIL, max(0, room - len(head)))
-    tail = content.read_some(member.offset + member.size - tail_size, tail_size)
-    return MemberSource(content, member, head, tail)
+    tail_size = min(member.size, TAIL, max(0, room - len(head))) if tail else 0
+    end = content.read_some(member.offset + member.size - tail_size, tail_size) if tail_size else b""
+    return MemberSource(content, member, head, end)
 
 
 def _tables_size(head: bytes) -> int:

@@ -92,6 +92,26 @@ def find_footer(source: ByteSource) -> Tables:
     return Tables(footer=footer, footer_offset=offset, data_end=data_end, findings=findings, refusal=refusal)
 
 
+def front_tables(source: ByteSource, limits: Limits) -> Tables | None:
+    """The metadata of a VHD that is read forward, by the copy of the footer at its start; None if that does not do.
+
+    :raises FormatError: the metadata breaks the format's rules. Else as :func:`add_body`.
+    """
+    front = _parse_footer(source, 0, layout.FOOTER_SIZE) if source.size >= 2 * SECTOR else None
+    usable = front is not None and front.sound and front.cookie == layout.FOOTER_COOKIE and front.current_size
+    if front is None or not usable or front.type not in (layout.DYNAMIC, layout.DIFFERENCING):
+        return None
+    tables = Tables(
+        footer=front,
+        footer_offset=source.size - layout.FOOTER_SIZE,
+        data_end=source.size - layout.FOOTER_SIZE,
+        findings=(),
+        refusal=_footer_refusal(front),
+    )
+    limits.require("virtual_size", tables.virtual_size, "the virtual size of the VHD")
+    return tables if tables.refusal else add_body(source, tables, limits)
+
+
 def _no_footer(front: layout.Footer | None, back: layout.Footer | None) -> FormatError:
     if back is None and front is not None and front.sound:
         return FormatError(
