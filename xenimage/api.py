@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from xenimage.containers.bundle import check as bundle_check
 from xenimage.containers.bundle import reader as bundle_reader
-from xenimage.engine import bundler, compare, converter, diagnosis, mapper, opener, planner
+from xenimage.engine import bundler, compare, converter, diagnosis, extractor, mapper, opener, planner
 from xenimage.exceptions import NotReadyError
 from xenimage.limits import STRICT
 from xenimage.model.finding import Severity
@@ -29,7 +29,15 @@ if TYPE_CHECKING:
     from xenimage.model.disk import DiskFacts
     from xenimage.model.plan import BundleOptions, ConvertOptions, Plan, SourceOptions
     from xenimage.model.profile import Profile
-    from xenimage.model.report import BundleFacts, BundleReport, CheckReport, Comparison, ConvertReport, Diagnosis
+    from xenimage.model.report import (
+        BundleFacts,
+        BundleReport,
+        CheckReport,
+        Comparison,
+        ConvertReport,
+        Diagnosis,
+        ExtractReport,
+    )
     from xenimage.model.transfer import Progress
 
 SILENT = Silent()
@@ -85,6 +93,24 @@ def show_bundle(path: str, *, limits: Limits = STRICT, progress: Progress = SILE
     """
     with contextlib.closing(open_file(path)) as source:
         return bundle_reader.open_bundle(source, limits, progress).facts()
+
+
+def extract_bundle(
+    path: str,
+    directory: str,
+    *,
+    force: bool = False,
+    limits: Limits = STRICT,
+    progress: Progress = SILENT,
+) -> ExtractReport:
+    """Write the VHDs of a bundle as files into *directory*; nothing else of it, and all of them or none.
+
+    :raises UsageError: the directory cannot be made, or a file is there already.
+    :raises FormatError: the bundle is damaged, or there is no VHD in it.
+    :raises UnsafeError: a name stands in it twice, or is a link.
+    """
+    with contextlib.closing(open_file(path)) as source:
+        return extractor.extract(source, directory, limits, progress, force=force)
 
 
 def check_bundle(

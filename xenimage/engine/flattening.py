@@ -1,4 +1,4 @@
-"""A chain that passes by once, flattened: the leaf comes first, so the first copy of a sector is the one that counts."""
+"""A chain that passes by once, flattened: the leaf comes first, so the first copy of a sector counts."""
 
 from __future__ import annotations
 

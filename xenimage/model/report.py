@@ -173,6 +173,28 @@ class ConvertReport:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Extracted:
+    """A VHD that was taken out of a bundle."""
+
+    path: str
+    size: int
+    """bytes"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExtractReport:
+    """The VHDs of a bundle were written as files."""
+
+    path: str
+    directory: str
+    files: tuple[Extracted, ...]
+    """in the order of the tar"""
+    skipped: tuple[str, ...]
+    """names of members that are no part of the disk"""
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Comparison:
     """Two disks were compared."""
 

@@ -43,14 +43,30 @@ class _Input:
 
     def __init__(self, source: ByteSource) -> None:
         self._source = source
+        self._size: int | None = source.size
+        self._read_some: Callable[[int, int], bytes] | None = getattr(source, "read_some", None)
+        """of a pipe, whose size is known only when it has ended"""
+        if self._read_some is not None:
+            self._size = None
         self.position = 0
 
     @property
     def left(self) -> int:
-        return self._source.size - self.position
+        """Bytes that follow; of a pipe at least one until its end was seen."""
+        return 1 if self._size is None else self._size - self.position
+
+    @property
+    def known(self) -> int:
+        """Bytes that there are at least."""
+        return self.position if self._size is None else self._size
 
     def take(self, length: int) -> bytes:
-        data = self._source.read(self.position, min(length, self.left))
+        if self._size is None and self._read_some is not None:
+            data = self._read_some(self.position, length)
+            if len(data) < length:
+                self._size = self.position + len(data)
+        else:
+            data = self._source.read(self.position, min(length, self.left))
         self.position += len(data)
         return data
 
@@ -87,7 +103,6 @@ class _Inflater:
     def __init__(self, source: ByteSource, limits: Limits) -> None:
         self._input = _Input(source)
         self._limits = limits
-        self._bound = min(limits.bundle_size, limits.expansion * max(source.size, 1))
         self._inflater: Any = None
         self._tail = b""
         self._crc = self._count = 0
@@ -159,9 +174,10 @@ class _Inflater:
         self._crc = _library.crc32(chunk, self._crc)
         self._count += len(chunk)
         self.total += len(chunk)
-        if self.total > self._bound:
+        bound = min(self._limits.bundle_size, self._limits.expansion * max(self._input.known, 1))
+        if self.total > bound:
             raise LimitError(
-                f"inflates to more than {format_size(self._bound)}",
+                f"inflates to more than {format_size(bound)}",
                 expected=f"at most {self._limits.bundle_size} bytes (limit bundle_size)"
                 f" and {self._limits.expansion} for each stored byte (limit expansion)",
             )

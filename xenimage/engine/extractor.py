@@ -1,0 +1,126 @@
+"""The VHDs of a bundle as files, for people who want just these."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import time
+from typing import TYPE_CHECKING
+
+from xenimage.checks.naming import OLD_NAMES, bare_name
+from xenimage.containers.bundle.archive import Archive, members
+from xenimage.exceptions import FormatError, UnsafeError, UsageError
+from xenimage.model.report import Extracted, ExtractReport
+from xenimage.sinks.file import FileSink
+from xenimage.streams.gunzip import GunzipSource
+from xenimage.streams.zeros import data_units
+from xenimage.units import KIB, MIB
+
+if TYPE_CHECKING:
+    from xenimage.limits import Limits
+    from xenimage.model.disk import ByteSource
+    from xenimage.model.report import Member
+    from xenimage.model.transfer import Progress
+
+_NAME = re.compile(r"(?:0|[1-9][0-9]{0,3})\.vhd")
+_CHUNK = MIB
+_HOLE = 64 * KIB
+
+
+def extract(source: ByteSource, directory: str, limits: Limits, progress: Progress, *, force: bool) -> ExtractReport:
+    """Write the VHDs of a bundle into *directory*, in one pass. All of them get their names, or none does.
+
+    Only plain files of the names that XenServer's import knows are taken; the rest is listed, and left out. The
+    directory is made if its parent exists, and removed again if nothing came of it.
+
+    :raises UsageError: the directory cannot be made, or a file is there already.
+    :raises FormatError: the bundle is damaged, or there is no VHD in it.
+    :raises UnsafeError: a name stands in it twice, or is a link.
+    :raises TransferError: the source failed, or a file cannot be written.
+    """
+    started = time.monotonic()
+    made = _make(directory)
+    try:
+        files, skipped = _extract(source, directory, limits, progress, force=force)
+    except BaseException:
+        if made:
+            with contextlib.suppress(OSError):
+                os.rmdir(directory)
+        raise
+    return ExtractReport(
+        path=source.name,
+        directory=directory,
+        files=files,
+        skipped=skipped,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _make(directory: str) -> bool:
+    """Make the directory; whether it had to be made."""
+    try:
+        os.mkdir(directory)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise UsageError(f"cannot be made: {(error.strerror or str(error)).lower()}", where=directory) from error
+    return True
+
+
+def _extract(
+    source: ByteSource, directory: str, limits: Limits, progress: Progress, *, force: bool
+) -> tuple[tuple[Extracted, ...], tuple[str, ...]]:
+    content = GunzipSource(source, limits, progress.advance)
+    sinks: dict[str, FileSink] = {}
+    skipped: list[str] = []
+    progress.start("extract", source.size)
+    try:
+        for member in members(content, limits, Archive()):
+            name = _wanted(member, source.name)
+            if name is None:
+                skipped.append(member.name)
+            elif name in sinks:
+                raise UnsafeError(f"holds {name} twice", expected="each name once", where=source.name)
+            else:
+                sinks[name] = FileSink(os.path.join(directory, name), force=force)
+                _copy(content, member, sinks[name])
+        content.scan()
+        if not sinks:
+            raise FormatError("holds no VHD", expected="0.vhd", where=source.name)
+        for sink in sinks.values():
+            sink.flush()
+        for sink in sinks.values():
+            sink.commit()
+        return tuple(Extracted(path=sink.name, size=sink.size) for sink in sinks.values()), tuple(skipped)
+    finally:
+        progress.stop()
+        for sink in sinks.values():
+            sink.close()
+
+
+def _wanted(member: Member, where: str) -> str | None:
+    """The name under which a member is written; None if it is none of the disk."""
+    name = bare_name(member.name)
+    if not _NAME.fullmatch(name) and name not in OLD_NAMES:
+        return None
+    if member.kind != "file":
+        raise UnsafeError(f"{name} is a {member.kind}", expected="a plain file", where=where)
+    return name
+
+
+def _copy(content: GunzipSource, member: Member, sink: FileSink) -> None:
+    """Copy a member, holes where it is zero."""
+    done = 0
+    while done < member.size:
+        part = content.read_some(member.offset + done, min(_CHUNK, member.size - done))
+        if not part:
+            raise FormatError(
+                f"the tar ends inside the member {member.name!r}",
+                expected=f"{member.size} bytes of it",
+                where=content.name,
+            )
+        for first, stop in data_units(part, 0, _HOLE):
+            sink.patch(done + first * _HOLE, part[first * _HOLE : stop * _HOLE])
+        done += len(part)
+        sink.skip(len(part))
