@@ -33,6 +33,12 @@ def _bundle_create() -> type[Command]:
     return Create
 
 
+def _bundle_extract() -> type[Command]:
+    from xenimage.cli.commands.bundle import Extract
+
+    return Extract
+
+
 def _bundle_show() -> type[Command]:
     from xenimage.cli.commands.bundle import Show
 
@@ -93,6 +99,7 @@ COMMANDS = {
         Entry("bundle create", "Turn a disk image into a bundle that a Xen cloud boots", _bundle_create),
         Entry("bundle check", "Check whether a bundle boots and grows on its target", _bundle_check),
         Entry("bundle show", "Show what a bundle holds", _bundle_show),
+        Entry("bundle extract", "Take the VHDs out of a bundle", _bundle_extract),
         Entry("disk show", "Show what is known of a disk image", _disk_show),
         Entry("disk map", "Show where a disk image holds data", _disk_map),
         Entry("disk convert", "Write a disk image anew as raw or VHD", _disk_convert),

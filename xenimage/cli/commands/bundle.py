@@ -176,6 +176,36 @@ unpacked to disk."""
         return Outcome(data=views.facts_record(facts), text=functools.partial(views.facts_lines, facts))
 
 
+class Extract(OutputCommand):
+    """Take the VHDs out of a bundle."""
+
+    summary = "Take the VHDs out of a bundle"
+    description = """\
+Writes the VHDs of a bundle as files into a directory, all of them or none.
+Other members are left out and listed; a link in the place of a VHD is refused.
+To get at the disk itself, use: xenimage disk convert."""
+    examples = (
+        "xenimage bundle extract debian.tgz --output debian",
+        "xenimage bundle extract debian.tgz --output . --force",
+    )
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add bundle and directory."""
+        parser.add_argument("bundle", metavar="FILE", help="the bundle")
+        parser.add_argument("--output", required=True, metavar="DIR", help="where to; made if it is not there")
+        parser.add_argument("--dry-run", action="store_true", help="show what the bundle holds, and write nothing")
+        parser.add_argument("--force", action="store_true", help="replace files that exist")
+
+    def execute(self, args: argparse.Namespace) -> Outcome:
+        """Extract, or show what there is."""
+        limits, progress = self.context.settings.limits, self.context.progress
+        if args.dry_run:
+            facts = api.show_bundle(args.bundle, limits=limits, progress=progress)
+            return Outcome(data=views.facts_record(facts), text=functools.partial(views.facts_lines, facts))
+        report = api.extract_bundle(args.bundle, args.output, force=args.force, limits=limits, progress=progress)
+        return Outcome(data=views.extract_record(report), text=functools.partial(views.extract_lines, report))
+
+
 class Check(OutputCommand):
     """Judge a bundle."""
 

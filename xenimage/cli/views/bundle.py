@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from xenimage.cli.text import Style
     from xenimage.model.plan import Layer, Plan
-    from xenimage.model.report import BundleFacts, BundleReport, CheckReport, Member, VhdFacts
+    from xenimage.model.report import BundleFacts, BundleReport, CheckReport, ExtractReport, Member, VhdFacts
 
 _VERDICT_COLOURS = {Verdict.SOUND: "good", Verdict.USABLE: "warning", Verdict.NOT_READY: "error"}
 
@@ -271,6 +271,24 @@ def _vhd_section(name: str, vhd: VhdFacts, style: Style) -> Iterator[str]:
         ],
         style,
     )
+
+
+def extract_record(report: ExtractReport) -> dict[str, Any]:
+    """Return the files that were taken out of a bundle for programs."""
+    return {
+        "path": report.path,
+        "directory": report.directory,
+        "files": [{"path": each.path, "size": each.size} for each in report.files],
+        "skipped": list(report.skipped),
+        "seconds": round(report.seconds, 3),
+    }
+
+
+def extract_lines(report: ExtractReport, style: Style) -> Iterator[str]:
+    """Yield the files that were taken out of a bundle for people."""
+    yield from table(("file", "bytes"), [(each.path, each.size) for each in report.files], style, right=(1,))
+    for name in report.skipped:
+        yield visible(f"left out: {name}")
 
 
 def check_record(report: CheckReport) -> dict[str, Any]:
