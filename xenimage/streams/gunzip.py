@@ -208,12 +208,21 @@ class GunzipSource:
     kept; a read that goes back behind them starts again at the beginning: correct, and slow.
 
     :param advance: called with each number of compressed bytes that were read, the first time they are.
+    :param keep_head: whether the first 8 MiB are kept.
     :raises FormatError: from any read: the stream is damaged or truncated.
     :raises LimitError: from any read: it inflates to more than the limits allow.
     """
 
-    def __init__(self, source: ByteSource, limits: Limits, advance: Callable[[int], None] | None = None) -> None:
+    def __init__(
+        self,
+        source: ByteSource,
+        limits: Limits,
+        advance: Callable[[int], None] | None = None,
+        *,
+        keep_head: bool = True,
+    ) -> None:
         self._source = source
+        self._head_max = _HEAD if keep_head else 0
         self._limits = limits
         self._advanced = advance
         self._seen = 0
@@ -236,6 +245,12 @@ class GunzipSource:
         self._start = 0
         self._failed: XenimageError | None = None
         self.passes += 1
+
+    def again(self) -> GunzipSource:
+        """Another pass over the same file, with a place of its own and nothing kept. The file stays of the first."""
+        other = GunzipSource(self._source, self._limits, keep_head=False)
+        other._size = self._size
+        return other
 
     @property
     def size(self) -> int:
@@ -264,8 +279,8 @@ class GunzipSource:
         if self._advanced and self._inflater.position > self._seen:
             self._advanced(self._inflater.position - self._seen)
             self._seen = self._inflater.position
-        if self._start == len(self._head) < _HEAD:
-            self._head += self._chunk[: _HEAD - len(self._head)]
+        if self._start == len(self._head) < self._head_max:
+            self._head += self._chunk[: self._head_max - len(self._head)]
         if not self._chunk and self._inflater.ended:
             self._size = self._inflater.total
             self.members = self._inflater.members

@@ -174,7 +174,11 @@ class HelpTest(CliTestCase):
 @ddt.ddt
 class UsageTest(FakedTestCase):
     @ddt.data(
-        (("bundel", "create"), "'bundel create' is no command", "bundle check, bundle create, bundle extract, bundle show"),
+        (
+            ("bundel", "create"),
+            "'bundel create' is no command",
+            "bundle check, bundle create, bundle extract, bundle show",
+        ),
         (("disk", "shwo"), "'disk shwo' is no command", "disk show, disk map, disk convert, disk compare"),
         (("disk", "-v", "shwo"), "'disk shwo' is no command", "disk show, disk map, disk convert, disk compare"),
         (("disks", "--help"), "'disks' is no command", "disk compare, disk convert, disk map, disk show"),

@@ -62,6 +62,11 @@ class MemberSource:
         self.size = member.size
         self.kept = len(head) + len(tail)
         """bytes of it in memory"""
+        self._member = member
+
+    def on(self, content: GunzipSource) -> MemberSource:
+        """The same member, read through another inflater of the same file."""
+        return MemberSource(content, self._member, self._head, self._tail)
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """See :meth:`xenimage.model.disk.ByteSource.read_into`."""
@@ -72,12 +77,14 @@ class MemberSource:
                 expected="a range inside it",
                 where=self.name,
             )
+        # What is kept is not asked for again: the stream may have passed it.
+        known = self._head[offset:end]
+        buffer[: len(known)] = known
+        buffer, offset = buffer[len(known) :], offset + len(known)
         tail_at = self.size - len(self._tail)
-        if end <= len(self._head):
-            buffer[:] = self._head[offset:end]
-        elif offset >= tail_at:
+        if offset >= tail_at:
             buffer[:] = self._tail[offset - tail_at : end - tail_at]
-        else:
+        elif buffer:
             self._content.read_into(self._start + offset, buffer)
 
     def read(self, offset: int, length: int) -> bytes:
@@ -140,6 +147,10 @@ class Bundle:
                 where=self.path,
             )
         return source
+
+    def member_apart(self, member: Member) -> MemberSource:
+        """The same with an inflater of its own: for reading several members at once, each in ascending order."""
+        return self.member_source(member).on(self._content.again())
 
     @functools.cached_property
     def _facts(self) -> BundleFacts:
@@ -262,7 +273,8 @@ def _facts(source: MemberSource | None, limits: Limits) -> VhdFacts | None:
 def open_bundle_layers(bundle: Bundle, open_vhd: OpenVhd, limits: Limits) -> list[Disk]:
     """The disks in a bundle, the leaf first. Closing any of them closes the bundle.
 
-    Reading one of them in ascending order is cheap; each step back to an earlier one inflates the bundle anew.
+    Each is cheap to read in ascending order, at the same time as the others: it inflates what stands in front of it,
+    and itself.
 
     :raises FormatError: there is no disk in it, or its members do not make up a chain.
     """
@@ -270,7 +282,7 @@ def open_bundle_layers(bundle: Bundle, open_vhd: OpenVhd, limits: Limits) -> lis
     if not chain:
         raise FormatError("no member is called 0.vhd", expected="a VHD bundle", where=bundle.path)
     limits.require("chain_depth", len(chain), "the number of VHDs in the bundle")
-    disks: list[Disk] = [open_vhd(bundle.member_source(member), limits) for member in chain]
+    disks: list[Disk] = [open_vhd(bundle.member_apart(member), limits) for member in chain]
     for member, disk in zip(chain[:-1], disks, strict=False):
         if disk.facts.parent is None:
             raise FormatError(
@@ -284,8 +296,7 @@ def open_bundle_layers(bundle: Bundle, open_vhd: OpenVhd, limits: Limits) -> lis
 def open_bundle_disk(bundle: Bundle, open_vhd: OpenVhd, limits: Limits) -> Disk:
     """The disk in a bundle, a chain flattened into one view. Closing it closes the bundle.
 
-    Reading in ascending order is cheap for a single VHD. A chain is read correctly but slowly: its members stand one
-    behind the other, and each step back to an earlier one inflates the bundle from its start.
+    It is cheap to read in ascending order, if the blocks of its VHDs stand in that order.
 
     :raises FormatError: there is no disk in it, or its members do not make up a chain.
     """
