@@ -201,7 +201,7 @@ class CliffTest(CliTestCase):
     def test_completion_knows_commands_and_options(self) -> None:
         run = self.run_cli("complete")
         self.assertEqual((0, ""), (run.code, run.err))
-        self.assertIn("cmds_bundle='check create show'", run.out)
+        self.assertIn("cmds_bundle='check create extract show'", run.out)
         self.assertIn("--vm-mode", run.out)
         script = self.scratch / "complete.sh"
         script.write_text(run.out, encoding="utf-8")

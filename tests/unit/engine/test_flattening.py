@@ -62,7 +62,7 @@ class FlattenTest(unittest.TestCase):
     def test_the_first_copy_of_a_sector_counts(self, jobs: int) -> None:
         base = disk(blocks={0: range(4096), 2: range(10, 3000), 3: range(7)})
         middle = disk(vhd.DIFFERENCING, blocks={2: range(100, 200), 4: range(1, 4096)})
-        leaf = disk(vhd.DIFFERENCING, blocks={2: [*range(0, 50), *range(150, 160)], 0: range(3, 4)})
+        leaf = disk(vhd.DIFFERENCING, blocks={2: [*range(50), *range(150, 160)], 0: range(3, 4)})
         expected = leaf.content(middle.content(base.content()))
         packed = build.packed(*(Entry(f"{n}.vhd", bytes(each.data)) for n, each in enumerate((leaf, middle, base))))
         self.assertEqual(expected, flat(MemorySource(packed), jobs))

@@ -1,0 +1,96 @@
+"""Taking the VHDs out of a bundle."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+
+import ddt
+
+from tests.base import TestCase
+from tests.builders import bundle as build
+from tests.builders.bundle import Entry
+from xenimage import api
+from xenimage.exceptions import FormatError, UnsafeError, UsageError
+
+
+@ddt.ddt
+class ExtractTest(TestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.base, self.child = bytes(build.image().data), bytes(build.image("child").data)
+        self.target = str(self.scratch / "out")
+
+    def bundle(self, *entries: Entry) -> str:
+        path = str(self.scratch / "x.tgz")
+        with open(path, "wb") as file:
+            file.write(build.packed(*entries))
+        return path
+
+    def test_all_vhds_and_nothing_else(self) -> None:
+        path = self.bundle(
+            Entry("./", type=tarfile.DIRTYPE),
+            Entry("./0.vhd", self.child, mode=0),
+            Entry("readme", b"x"),
+            Entry("../2.vhd", b"x"),
+            Entry("sub/3.vhd", b"x"),
+            Entry("swap.vhd", b"x"),
+            Entry("./1.vhd", self.base),
+        )
+        report = api.extract_bundle(path, self.target)
+        self.assertEqual(["0.vhd", "1.vhd"], sorted(os.listdir(self.target)))
+        self.assertEqual((".", "readme", "../2.vhd", "sub/3.vhd", "swap.vhd"), report.skipped)
+        for name, content in (("0.vhd", self.child), ("1.vhd", self.base)):
+            with open(os.path.join(self.target, name), "rb") as file:
+                self.assertEqual(content, file.read())
+        self.assertEqual([len(self.child), len(self.base)], [each.size for each in report.files])
+
+    def test_zeros_take_no_space(self) -> None:
+        api.extract_bundle(self.bundle(Entry("0.vhd", bytes(50 << 20) + b"x")), self.target)
+        found = os.stat(os.path.join(self.target, "0.vhd"))
+        self.assertEqual((50 << 20) + 1, found.st_size)
+        self.assertLess(found.st_blocks * 512, 1 << 20)
+
+    def test_old_names_stay(self) -> None:
+        api.extract_bundle(self.bundle(Entry("image.vhd", self.base)), self.target)
+        self.assertEqual(["image.vhd"], os.listdir(self.target))
+
+    @ddt.data(
+        (UnsafeError, "is a symbolic link", (Entry("0.vhd", type=tarfile.SYMTYPE, target="/etc/passwd"),)),
+        (UnsafeError, "is a hard link", (Entry("0.vhd", type=tarfile.LNKTYPE, target="1.vhd"),)),
+        (UnsafeError, "holds 0.vhd twice", (Entry("0.vhd", b"a"), Entry("./0.vhd", b"b"))),
+        (FormatError, "holds no VHD", (Entry("00.vhd", b"a"), Entry("0.VHD", b"b"))),
+        (FormatError, "ends inside the member", (Entry("0.vhd", b"a", size=1 << 20),)),
+    )
+    @ddt.unpack
+    def test_refused_and_nothing_left(self, error: type[Exception], text: str, entries: tuple[Entry, ...]) -> None:
+        with self.assertRaisesRegex(error, text):
+            api.extract_bundle(self.bundle(*entries), self.target)
+        self.assertFalse(os.path.exists(self.target))
+
+    def test_damage_at_the_end_leaves_nothing(self) -> None:
+        path = self.bundle(Entry("0.vhd", self.base))
+        with open(path, "r+b") as file:
+            file.seek(-8, os.SEEK_END)
+            file.write(b"\xff\xff\xff\xff")
+        os.mkdir(self.target)
+        with self.assertRaisesRegex(FormatError, "CRC"):
+            api.extract_bundle(path, self.target)
+        self.assertEqual([], os.listdir(self.target))
+
+    def test_existing_files_are_kept_unless_forced(self) -> None:
+        path = self.bundle(Entry("0.vhd", self.base))
+        os.mkdir(self.target)
+        there = os.path.join(self.target, "0.vhd")
+        with open(there, "wb") as file:
+            file.write(b"old")
+        with self.assertRaisesRegex(UsageError, "exists already"):
+            api.extract_bundle(path, self.target)
+        with open(there, "rb") as file:
+            self.assertEqual(b"old", file.read())
+        api.extract_bundle(path, self.target, force=True)
+        self.assertEqual(len(self.base), os.path.getsize(there))
+
+    def test_no_directory_to_put_it_into(self) -> None:
+        with self.assertRaisesRegex(UsageError, "cannot be made"):
+            api.extract_bundle(self.bundle(Entry("0.vhd", self.base)), str(self.scratch / "a/b"))
