@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Literal
 
-from xenimage.formats.vhd.checks import bat, batmap, footer, header, parent
+from xenimage.formats.vhd.checks import bat, batmap, blocks, footer, header, parent
 from xenimage.formats.vhd.checks.tables import read_tables
 
 if TYPE_CHECKING:
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from xenimage.model.disk import ByteSource
     from xenimage.model.finding import Finding
 
-    Role = Literal["only", "leaf", "middle", "base"]
+    Role = Literal["only", "leaf", "middle", "base", "alone"]
+    """the place in a chain: what the guest sees, a disk between, the lowest. ``only``: a leaf that must have no parents.
+    ``alone``: nobody says whether it has children or parents"""
 
 
 def check_vhd(source: ByteSource, limits: Limits, *, now: int, role: Role) -> list[Finding]:
@@ -26,7 +28,7 @@ def check_vhd(source: ByteSource, limits: Limits, *, now: int, role: Role) -> li
     cheap to read forward is read once.
 
     :param now: Unix seconds that timestamps are compared with.
-    :param role: the disk's place in its chain; the leaf is what the guest sees, ``only`` is a leaf without parents.
+    :param role: the disk's place in its chain, see ``Role``.
     :raises TransferError: the source failed. Damage is never an error here.
     """
     tables = read_tables(source, limits)
@@ -44,4 +46,4 @@ def _judge(tables: Tables, limits: Limits, now: int, role: Role) -> Iterator[Fin
     yield from parent.check_parent(tables, role, now)
     yield from bat.check_bat(tables)
     yield from bat.check_alignment(tables)
-    yield from batmap.check_blocks(tables)
+    yield from blocks.check_blocks(tables)

@@ -41,7 +41,7 @@ def vhd_facts(source: ByteSource, limits: Limits) -> VhdFacts:
         features=footer.features,
         block_size=header.block_size if header else 0,
         blocks=header.max_entries if header else 0,
-        allocated=len(tables.stored),
+        allocated=tables.allocated,
         batmap=_batmap_text(tables),
         parent_uuid=str(uuid.UUID(bytes=header.parent_uuid)) if header and any(header.parent_uuid) else "",
         parent_name=header.parent_name_text if header else "",
@@ -58,4 +58,4 @@ def _batmap_text(tables: Tables) -> str:
         return "none"
     full = int.from_bytes(tables.bits or b"", "big").bit_count()
     version = tables.batmap.version
-    return f"{version >> 16}.{version & 0xFFFF}, {full} of {len(tables.stored)} stored blocks full"
+    return f"{version >> 16}.{version & 0xFFFF}, {full} of {tables.allocated} stored blocks full"

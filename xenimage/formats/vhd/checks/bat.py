@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from xenimage.formats.vhd import layout
-from xenimage.formats.vhd.checks.findings import RETRANSFER, bounded, error, info, warning
+from xenimage.formats.vhd.checks.findings import bounded, found
 from xenimage.formats.vhd.writer import first_block_offset
-from xenimage.units import SECTOR
+from xenimage.units import SECTOR, format_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,134 +17,116 @@ if TYPE_CHECKING:
     from xenimage.formats.vhd.checks.tables import Tables
     from xenimage.model.finding import Finding
 
-_BLOCK = 1 + layout.BLOCK_SIZE // SECTOR
 _PAGE = 7
 """sectors in front of a full block's bitmap that tapdisk overwrites with zeros"""
-_ACCEPTED = "vhd-util check refuses the disk; os-xenapi accepts it all the same, and the data is wrong"
 
 
 def check_bat(tables: Tables) -> Iterator[Finding]:
-    """Judge the entries: each in the file, behind the tables, and apart from all others."""
+    """Judge the entries: each in the file, behind the tables, and apart from all others. Once over them for each."""
     if tables.header is None or tables.bat is None:
         return
-    for check in (_in_head, _past_end, _duplicates, _overlaps, _surplus):
-        yield from bounded(check(tables))
+    yield from bounded(functools.partial(_word_head, tables), _in_head(tables))
+    yield from bounded(functools.partial(_word_end, tables), _past_end(tables, whole=True))
+    yield from bounded(functools.partial(_word_end, tables), _past_end(tables, whole=False))
+    yield from bounded(_word_pair, _meeting(tables, apart=False))
+    yield from bounded(_word_pair, _meeting(tables, apart=True))
+    yield from bounded(_word_surplus, _surplus(tables))
 
 
-def _in_head(tables: Tables) -> Iterator[Finding]:
+def _in_head(tables: Tables) -> Iterator[tuple[int, int]]:
     head_end = tables.head_end
-    for sector, block in tables.stored:
+    for sector, block in tables.stored():
         if sector * SECTOR >= head_end:
             return
-        yield error(
-            "bat.head",
-            f"block {block} stands at {sector * SECTOR:#x}, inside the tables, which end at {head_end:#x}",
-            _ACCEPTED,
-            RETRANSFER,
-            sector * SECTOR,
-        )
+        yield sector, block
 
 
-def _past_end(tables: Tables) -> Iterator[Finding]:
-    for sector, block in reversed(tables.stored):
-        start, end = sector * SECTOR, (sector + _BLOCK) * SECTOR
-        if end <= tables.data_end:
+def _word_head(tables: Tables, sector: int, block: int) -> Finding:
+    place = sector * SECTOR
+    return found("bat.head", offset=place, block=block, place=place, end=tables.head_end)
+
+
+def _past_end(tables: Tables, *, whole: bool) -> Iterator[tuple[int, int]]:
+    """Blocks that lie behind the end of the data as a *whole*, or those that only reach over it."""
+    span, end = tables.block_sectors, tables.data_end
+    for sector, block in tables.stored_backwards():
+        if (sector + span) * SECTOR <= end:
             return
-        if start >= tables.data_end:
-            yield error(
-                "bat.end",
-                f"block {block} stands at {start:#x}, behind the end of the data at {tables.data_end:#x}",
-                f"{_ACCEPTED}: its {layout.BLOCK_SIZE >> 20} MiB are lost",
-                RETRANSFER,
-                start if start < tables.size else None,
-            )
-        else:
-            yield error(
-                "bat.truncated",
-                f"block {block} goes from {start:#x} to {end:#x}, the data ends at {tables.data_end:#x}",
-                "the file is truncated or the footer stands in the block: vhd-util repair and os-xenapi fill the rest"
-                " with zeros",
-                RETRANSFER,
-                start,
-            )
+        if (sector * SECTOR >= end) is whole:
+            yield sector, block
 
 
-def _duplicates(tables: Tables) -> Iterator[Finding]:
-    for (sector, block), (next_sector, next_block) in pairwise(tables.stored):
-        if sector == next_sector:
-            yield error(
-                "bat.duplicate",
-                f"blocks {block} and {next_block} stand at the same place, {sector * SECTOR:#x}",
-                f"{_ACCEPTED}: a write to one changes the other, and XAPI loses one of them",
-                RETRANSFER,
-                sector * SECTOR,
-            )
+def _word_end(tables: Tables, sector: int, block: int) -> Finding:
+    place, end = sector * SECTOR, tables.data_end
+    if place >= end:
+        offset = place if place < tables.size else None
+        size = format_size(tables.block_size)
+        return found("bat.end", offset=offset, block=block, place=place, end=end, size=size)
+    block_end = place + tables.block_sectors * SECTOR
+    return found("bat.truncated", offset=place, block=block, place=place, block_end=block_end, end=end)
 
 
-def _overlaps(tables: Tables) -> Iterator[Finding]:
-    for (sector, block), (next_sector, next_block) in pairwise(tables.stored):
-        if sector < next_sector < sector + _BLOCK:
-            yield error(
-                "bat.overlap",
-                f"block {next_block} at {next_sector * SECTOR:#x} begins inside block {block} at {sector * SECTOR:#x}",
-                f"{_ACCEPTED}: a write to one changes the other",
-                RETRANSFER,
-                next_sector * SECTOR,
-            )
+def _meeting(tables: Tables, *, apart: bool) -> Iterator[tuple[int, int, int, int]]:
+    """Neighbours in the file that share sectors: all of them, or where they begin *apart* from each other a part."""
+    span = tables.block_sectors
+    if tables.closest >= span:
+        return
+    for (sector, block), (next_sector, next_block) in pairwise(tables.stored()):
+        if next_sector < sector + span and (next_sector != sector) is apart:
+            yield sector, block, next_sector, next_block
 
 
-def _surplus(tables: Tables) -> Iterator[Finding]:
-    for block, sector in enumerate(tables.bat or ()):
-        if block >= tables.blocks and sector != layout.UNALLOCATED:
-            yield warning(
-                "bat.surplus",
-                f"block {block} is stored at {sector * SECTOR:#x}, the disk ends before it",
-                "nobody reads it now; after a resize old data appears in the guest",
-            )
+def _word_pair(sector: int, block: int, next_sector: int, next_block: int) -> Finding:
+    place, before = next_sector * SECTOR, sector * SECTOR
+    if place == before:
+        return found("bat.duplicate", offset=place, first=block, second=next_block, place=place)
+    return found("bat.overlap", offset=place, first=block, second=next_block, place=place, before=before)
+
+
+def _surplus(tables: Tables) -> Iterator[tuple[int, int]]:
+    table = tables.bat if tables.bat is not None else ()
+    for block in range(tables.blocks, len(table)):
+        if table[block] != layout.UNALLOCATED:
+            yield table[block], block
+
+
+def _word_surplus(sector: int, block: int) -> Finding:
+    return found("bat.surplus", block=block, place=sector * SECTOR)
 
 
 def check_alignment(tables: Tables) -> Iterator[Finding]:
     """Judge the room in front of each block, where a batmap makes tapdisk write into it."""
     if tables.header is None or not tables.has_batmap:
         return
-    yield from bounded(_packed(tables))
-    yield from bounded(_unaligned(tables))
-    stored = tables.stored
-    first = first_block_offset(tables.head_end)
-    if stored and stored[0][0] * SECTOR > first and (stored[0][0] + 1) % 8 == 0:
-        yield info(
-            "block.first",
-            f"the first block stands at {stored[0][0] * SECTOR:#x}, blktap would put it at {first:#x}",
-            "a resize leaves such gaps; they are harmless",
-            offset=stored[0][0] * SECTOR,
-        )
+    yield from bounded(_word_packed, _packed(tables))
+    if not tables.all_aligned:
+        yield from bounded(_word_unaligned, (each for each in tables.stored() if (each[0] + 1) % 8))
+    expected, first = first_block_offset(tables.head_end), tables.first_stored
+    if first is not None and first * SECTOR > expected and (first + 1) % 8 == 0:
+        yield found("block.first", offset=first * SECTOR, place=first * SECTOR, expected=expected)
 
 
-def _packed(tables: Tables) -> Iterator[Finding]:
-    """Blocks with fewer than seven free sectors in front; the first may stand at its own place, which is known."""
-    first = first_block_offset(tables.head_end) // SECTOR
-    before_end, before = -(-tables.head_end // SECTOR), "the BAT or batmap"
-    for sector, block in tables.stored:
+def _packed(tables: Tables) -> Iterator[tuple[int, int, int, int]]:
+    """Blocks with fewer than seven free sectors in front; the first may stand at its own place, which is known.
+
+    Yields sector, block, the free sectors, and the block in front, -1 for the tables.
+    """
+    first, span = first_block_offset(tables.head_end) // SECTOR, tables.block_sectors
+    before_end, before = -(-tables.head_end // SECTOR), -1
+    for sector, block in tables.stored():
         free = sector - before_end
         if 0 <= free < _PAGE and sector != first:
-            yield error(
-                "block.packed",
-                f"{free} sectors are free in front of block {block} at {sector * SECTOR:#x}, expected 7",
-                f"a guest write at the start of block {block} will destroy {(_PAGE - free) * SECTOR} bytes of"
-                f" {before}, and no check of any consumer sees it",
-                "Do not attach the disk for writing. Write it anew: convert it with xenimage.",
-                sector * SECTOR,
-            )
-        before_end, before = sector + _BLOCK, f"block {block}"
+            yield sector, block, free, before
+        if tables.closest >= span + _PAGE:
+            return
+        before_end, before = sector + span, block
 
 
-def _unaligned(tables: Tables) -> Iterator[Finding]:
-    for sector, block in tables.stored:
-        if (sector + 1) % 8:
-            yield error(
-                "block.unaligned",
-                f"block {block} stands at {sector * SECTOR:#x}: its data does not begin on 4 KiB",
-                "with a batmap tapdisk writes whole pages of 4 KiB around the bitmap, over what stands there",
-                "Do not attach the disk for writing. Write it anew: convert it with xenimage.",
-                sector * SECTOR,
-            )
+def _word_packed(sector: int, block: int, free: int, before: int) -> Finding:
+    place, lost = sector * SECTOR, (_PAGE - free) * SECTOR
+    neighbour = "the BAT or batmap" if before < 0 else f"block {before}"
+    return found("block.packed", offset=place, block=block, place=place, free=free, lost=lost, before=neighbour)
+
+
+def _word_unaligned(sector: int, block: int) -> Finding:
+    return found("block.unaligned", offset=sector * SECTOR, block=block, place=sector * SECTOR)

@@ -1,45 +1,45 @@
-"""How the checks of a VHD word what they find."""
+"""How the checks of a VHD turn what they see into findings; the words are those of the kinds."""
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from xenimage.model.finding import Finding, Severity
+from xenimage.formats.vhd.kinds import copies, fields, links, tables
+from xenimage.model.kind import by_code
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
+    from xenimage.model.finding import Finding
+
+KINDS = by_code(copies.KINDS, fields.KINDS, tables.KINDS, links.KINDS)
 LISTED = 20
 """findings of one class that are told one by one"""
 
-REBUILD = "Write it anew: xenimage bundle create FILE --output NEW.tgz, or disk convert FILE NEW.vhd --format vhd."
-RETRANSFER = "Get the file again from where it came, and compare sizes and checksums."
+
+def found(code: str, case: str = "", *, offset: int | None = None, **values: object) -> Finding:
+    """Make a finding.
+
+    :param code: without the group ``vhd``.
+    :param case: which wording of its kind; empty for the usual one.
+    """
+    return KINDS[f"vhd.{code}"].found(case, offset=offset, **values)
 
 
-def error(code: str, what: str, why: str, act: str = REBUILD, offset: int | None = None) -> Finding:
-    """Something that is refused, or that loses data."""
-    return Finding(code=f"vhd.{code}", severity=Severity.ERROR, what=what, why=why, act=act, offset=offset)
+def bounded(word: Callable[..., Finding], rows: Iterable[tuple[Any, ...]]) -> Iterator[Finding]:
+    """Word findings of one class; behind the first twenty only their number, in one last finding.
 
+    A damaged table can give a million of them: those that are only counted are not worded.
 
-def warning(code: str, what: str, why: str, act: str = REBUILD, offset: int | None = None) -> Finding:
-    """Something that works with a drawback."""
-    return Finding(code=f"vhd.{code}", severity=Severity.WARNING, what=what, why=why, act=act, offset=offset)
-
-
-def info(code: str, what: str, why: str, act: str = "", offset: int | None = None) -> Finding:
-    """Something worth knowing."""
-    return Finding(code=f"vhd.{code}", severity=Severity.INFO, what=what, why=why, act=act, offset=offset)
-
-
-def bounded(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Pass findings of one class on; behind the first twenty only their number, in one last finding."""
-    findings = iter(findings)
+    :param rows: for each finding what *word* takes.
+    """
+    rows = iter(rows)
     last = None
-    for last in itertools.islice(findings, LISTED):
+    for row in itertools.islice(rows, LISTED):
+        last = word(*row)
         yield last
-    more = sum(1 for _ in findings)
+    more = sum(1 for _ in rows)
     if more and last:
-        yield Finding(
-            code=last.code, severity=last.severity, what=f"and {more} more of this kind", why=last.why, act=last.act
-        )
+        yield dataclasses.replace(last, what=f"and {more} more of this kind", offset=None)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import array
 import dataclasses
 import functools
+import itertools
+import operator
 from typing import TYPE_CHECKING
 
 from xenimage.exceptions import FormatError
@@ -11,7 +14,7 @@ from xenimage.formats.vhd import layout
 from xenimage.units import KIB, SECTOR
 
 if TYPE_CHECKING:
-    import array
+    from collections.abc import Iterator
 
     from xenimage.limits import Limits
     from xenimage.model.disk import ByteSource
@@ -21,7 +24,8 @@ TAIL = 64 * KIB
 BATMAP_FROM = 0x00010002
 """the creator version of tap from which on blktap demands a batmap"""
 _BATMAP_PROBED = 0x00000001
-_BLOCK_SECTORS = 1 + layout.BLOCK_SIZE // SECTOR
+ENTRIES_MAX = 1 << 22
+"""entries of a BAT that are read: 2040 GiB in blocks of 512 KiB, the smallest that a program writes, need fewer"""
 _POWERS = frozenset(SECTOR << k for k in range(13))
 
 
@@ -65,7 +69,22 @@ class Tables:
     @property
     def blocks(self) -> int:
         """Blocks that the virtual size needs; 0 without a footer."""
-        return -(-self.footer.current_size // layout.BLOCK_SIZE) if self.footer else 0
+        return -(-self.footer.current_size // self.block_size) if self.footer else 0
+
+    @property
+    def block_size(self) -> int:
+        """Bytes of a block, where the header has a size that can be one."""
+        return self.header.block_size if self.header and is_block_size(self.header.block_size) else layout.BLOCK_SIZE
+
+    @property
+    def bitmap_sectors(self) -> int:
+        """Sectors of the bitmap in front of each block."""
+        return -(-self.block_size // SECTOR // 8 // SECTOR) or 1
+
+    @property
+    def block_sectors(self) -> int:
+        """Sectors of a block with its bitmap."""
+        return self.bitmap_sectors + self.block_size // SECTOR
 
     @property
     def needs_batmap(self) -> bool:
@@ -94,14 +113,42 @@ class Tables:
         return max(ends)
 
     @functools.cached_property
-    def stored(self) -> list[tuple[int, int]]:
-        """(sector of its bitmap, number) of the stored blocks that the virtual size covers, in file order."""
+    def _ordered(self) -> array.array[int]:
+        # Sector and block in one number: an eighth of the memory that pairs take, and order without a key.
         table = self.bat[: self.blocks] if self.bat is not None else ()
-        return sorted((sector, block) for block, sector in enumerate(table) if sector != layout.UNALLOCATED)
+        return array.array(
+            "Q", sorted(sector << 32 | block for block, sector in enumerate(table) if sector != layout.UNALLOCATED)
+        )
 
-    def inside(self, sector: int) -> bool:
-        """Whether a block whose bitmap is at *sector* lies in the file as a whole."""
-        return (sector + _BLOCK_SECTORS) * SECTOR <= self.size
+    @property
+    def allocated(self) -> int:
+        """Number of the stored blocks that the virtual size covers."""
+        return len(self._ordered)
+
+    def stored(self) -> Iterator[tuple[int, int]]:
+        """(sector of its bitmap, number) of the stored blocks that the virtual size covers, in file order."""
+        return ((each >> 32, each & 0xFFFFFFFF) for each in self._ordered)
+
+    def stored_backwards(self) -> Iterator[tuple[int, int]]:
+        """As :meth:`stored`, from the end of the file on."""
+        return ((each >> 32, each & 0xFFFFFFFF) for each in reversed(self._ordered))
+
+    @property
+    def first_stored(self) -> int | None:
+        """Sector of the first block in the file; None where no block is stored."""
+        return self._ordered[0] >> 32 if self._ordered else None
+
+    @functools.cached_property
+    def closest(self) -> int:
+        """Sectors from the start of a stored block to the next in the file, where they are fewest."""
+        gaps = map(operator.sub, itertools.islice(self._ordered, 1, None), self._ordered)
+        # The blocks' numbers, in the lower half, can only disturb what is below a sector.
+        return (min(gaps, default=1 << 64) + (1 << 31)) >> 32
+
+    @functools.cached_property
+    def all_aligned(self) -> bool:
+        """Whether the data of every stored block begins on 4 KiB: its bitmap's sector ends in three ones."""
+        return functools.reduce(operator.and_, self._ordered, -1) >> 32 & 7 == 7
 
     def is_full(self, block: int) -> bool:
         """Whether the batmap calls *block* full."""
@@ -121,7 +168,7 @@ def read_tables(source: ByteSource, limits: Limits) -> Tables:
     if header is None:
         return tables
     tables = dataclasses.replace(tables, header=header)
-    if header.bat_size > limits.table_size or header.table_offset % SECTOR:
+    if header.max_entries > entries_max(limits) or header.table_offset % SECTOR:
         return tables
     raw = _read(source, header.table_offset, 4 * header.max_entries)
     if raw is not None:
@@ -212,6 +259,11 @@ def _with_batmap(tables: Tables, header: layout.Header, limits: Limits) -> Table
         batmap_end=max(header.batmap_offset + layout.BATMAP_HEADER_SIZE, 0 if bits is None else batmap.offset + size),
         bits=bits,
     )
+
+
+def entries_max(limits: Limits) -> int:
+    """Entries of a BAT that are read."""
+    return min(limits.table_size // 4, ENTRIES_MAX)
 
 
 def is_block_size(size: int) -> bool:
