@@ -13,7 +13,19 @@ from typing import TYPE_CHECKING
 
 from xenimage.containers.bundle import check as bundle_check
 from xenimage.containers.bundle import reader as bundle_reader
-from xenimage.engine import bundler, compare, converter, diagnosis, extractor, mapper, opener, planner
+from xenimage.engine import (
+    bundler,
+    chains,
+    checker,
+    compare,
+    converter,
+    diagnosis,
+    extractor,
+    kinds,
+    mapper,
+    opener,
+    planner,
+)
 from xenimage.exceptions import NotReadyError
 from xenimage.limits import STRICT
 from xenimage.model.finding import Severity
@@ -27,15 +39,18 @@ if TYPE_CHECKING:
 
     from xenimage.limits import Limits
     from xenimage.model.disk import DiskFacts
-    from xenimage.model.plan import BundleOptions, ConvertOptions, Plan, SourceOptions
+    from xenimage.model.kind import FindingKind
+    from xenimage.model.plan import BundleOptions, CheckOptions, ConvertOptions, Plan, SourceOptions
     from xenimage.model.profile import Profile
     from xenimage.model.report import (
         BundleFacts,
         BundleReport,
+        ChainReport,
         CheckReport,
         Comparison,
         ConvertReport,
         Diagnosis,
+        DisksReport,
         ExtractReport,
     )
     from xenimage.model.transfer import Progress
@@ -139,6 +154,34 @@ def map_disk(source: SourceOptions, *, limits: Limits = STRICT) -> DiskMap:
     """Tell where a disk holds data, and what deserves a word about it."""
     with contextlib.closing(opener.open_source(source, limits)) as disk:
         return DiskMap(extents=tuple(mapper.bounded_extents(disk, limits)), findings=disk.facts.findings)
+
+
+def check_disks(options: CheckOptions, *, limits: Limits = STRICT, progress: Progress = SILENT) -> DisksReport:
+    """Check disks against a consumer; all findings, and no exception for a failing check.
+
+    VHDs are checked in full, those that belong together also as a chain. Of a disk of another format it is only proved
+    that it opens, and that its tables lead somewhere.
+
+    :raises UsageError: no such file, the same file twice, an unknown profile.
+    :raises UnsupportedError: a file is no disk but a bundle, see :func:`check_bundle`.
+    :raises TransferError: a file cannot be read.
+    """
+    profile = profile_registry.get_profile(options.profile)
+    return checker.check(options, profile, limits, int(time.time()), progress)
+
+
+def show_chain(paths: Sequence[str], *, limits: Limits = STRICT) -> ChainReport:
+    """Tell which VHD is whose parent, by uuid.
+
+    :param paths: files, or one directory, which stands for the VHDs in it.
+    :raises UsageError: no such file, or the same file twice.
+    """
+    return chains.show(paths, limits)
+
+
+def finding_kinds() -> Mapping[str, FindingKind]:
+    """All kinds of findings, by code; an upper-case part of a code stands for any name."""
+    return kinds.KINDS
 
 
 def convert_disk(options: ConvertOptions, *, limits: Limits = STRICT, progress: Progress = SILENT) -> ConvertReport:

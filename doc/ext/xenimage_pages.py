@@ -7,6 +7,8 @@
     The options that every command takes; ``:man:`` as above.
 ``xenimage-profiles::``
     Every built-in profile: what it takes, and its image properties with reason and source.
+``xenimage-findings::``
+    All findings by group. The page of each is written to ``reference/findings`` before Sphinx reads the sources.
 ``xenimage-exit-codes::``
     The exit codes with the error classes behind them.
 
@@ -17,6 +19,8 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import pathlib
+import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from docutils import nodes
@@ -27,6 +31,9 @@ from sphinx.util.nodes import nested_parse_with_titles
 from xenimage import exceptions
 from xenimage.cli import catalogue, errors
 from xenimage.cli.options import PROGRAM, add_globals
+from xenimage.cli.views.finding import MENDS
+from xenimage.engine.kinds import KINDS
+from xenimage.model.kind import plain
 from xenimage.model.profile import Rule
 from xenimage.profiles.registry import BUILTIN
 from xenimage.profiles.rules import BOOLEANS
@@ -37,6 +44,7 @@ if TYPE_CHECKING:
 
     from sphinx.application import Sphinx
 
+    from xenimage.model.kind import FindingKind
     from xenimage.model.profile import Profile, PropertyRule
 
 _WIDTH = 88
@@ -135,6 +143,99 @@ class Profiles(Written):
         """Yield one section a profile."""
         for profile in BUILTIN.values():
             yield from _profile(profile)
+
+
+_GROUPS = (
+    ("bundle.gzip.", "bundle.tar.", "The stream and the tar"),
+    ("bundle.name.", "Names in a bundle"),
+    ("bundle.member.", "Members of a bundle"),
+    ("bundle.", "Size and chain of a bundle"),
+    ("vhd.footer.", "vhd.copy.", "Footers"),
+    ("vhd.file.", "vhd.fixed.", "The file of a VHD"),
+    ("vhd.creator.", "vhd.size.", "Creator and size"),
+    ("vhd.header.", "vhd.bat.", "Header and BAT"),
+    ("vhd.batmap.", "vhd.block.", "Batmap and blocks"),
+    ("vhd.", "What a VHD says of its parent"),
+    ("chain.", "Chains of VHDs"),
+    ("disk.", "qcow2.", "vmdk.", "source.", "Disks of other formats, and parents that you name"),
+    ("property.", "Image properties"),
+    ("", "What you asked for"),
+)
+"""beginnings of codes, and the title of the group; a code stands in the first that fits"""
+
+
+class Findings(Written):
+    """All findings, in groups."""
+
+    def lines(self) -> Iterator[str]:
+        """Yield a table for each group, and the tree that Sphinx wants."""
+        left = dict(sorted(KINDS.items()))
+        for *starts, title in _GROUPS:
+            kinds = [kind for code, kind in left.items() if code.startswith(tuple(starts))]
+            left = {code: kind for code, kind in left.items() if kind not in kinds}
+            yield title
+            yield "=" * len(title)
+            yield ""
+            rows = [
+                (f":doc:`{kind.code} <findings/{kind.code}>`", _severities(kind), _escaped(kind.title))
+                for kind in kinds
+            ]
+            yield from _table(("Code", "Severity", "What it is"), rows, (35, 20, 45))
+        yield ".. toctree::"
+        yield "   :hidden:"
+        yield ""
+        yield from (f"   findings/{code}" for code in sorted(KINDS))
+
+
+def _severities(kind: FindingKind) -> str:
+    return ", ".join(severity.value for severity in kind.severities)
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([*`_|\\])", r"\\\1", plain(text))
+
+
+def finding_page(kind: FindingKind) -> Iterator[str]:
+    """Yield the page of one kind of finding."""
+    yield f".. _finding-{kind.code}:"
+    yield ""
+    yield kind.code
+    yield "=" * len(kind.code)
+    yield ""
+    yield f"**{_escaped(kind.title)}.**"
+    yield ""
+    yield f":Severity: {_severities(kind)}"
+    yield f":Refused by: {', '.join(kind.refused_by) or 'nobody: every consumer takes it as it is'}"
+    yield f":Can be mended: {MENDS[kind.mend]}"
+    yield ""
+    yield from _wording(kind.what, kind.why, kind.act)
+    for name, case in kind.cases.items():
+        yield f"In the case *{name}*" + (f" it is of the severity {case.severity.value}:" if case.severity else ":")
+        yield ""
+        yield from _wording(case.what, case.why, case.act)
+    yield "Words in braces are filled in. ``xenimage finding show`` prints this page."
+    yield ""
+
+
+def _wording(what: str, why: str, act: str) -> Iterator[str]:
+    for title, text in (("What was found", what), ("Why it matters", why), ("What to do", act)):
+        if text:
+            yield title
+            yield f"    {_escaped(text)}"
+            yield ""
+
+
+def write_finding_pages(app: Sphinx) -> None:
+    """Write the page of each finding, those that differ from what is there, and remove the pages of others."""
+    folder = pathlib.Path(app.srcdir) / "reference" / "findings"
+    folder.mkdir(exist_ok=True)
+    for path in folder.glob("*.rst"):
+        if path.stem not in KINDS:
+            path.unlink()
+    for code, kind in KINDS.items():
+        path, text = folder / f"{code}.rst", "\n".join(finding_page(kind))
+        if not path.exists() or path.read_text("utf-8") != text:
+            path.write_text(text, "utf-8")
 
 
 class ExitCodes(Written):
@@ -292,5 +393,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("xenimage-command", Command)
     app.add_directive("xenimage-global-options", GlobalOptions)
     app.add_directive("xenimage-profiles", Profiles)
+    app.add_directive("xenimage-findings", Findings)
     app.add_directive("xenimage-exit-codes", ExitCodes)
+    app.connect("builder-inited", write_finding_pages)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

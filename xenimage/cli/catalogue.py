@@ -45,6 +45,18 @@ def _bundle_show() -> type[Command]:
     return Show
 
 
+def _chain_show() -> type[Command]:
+    from xenimage.cli.commands.chain import Show
+
+    return Show
+
+
+def _disk_check() -> type[Command]:
+    from xenimage.cli.commands.check import Check
+
+    return Check
+
+
 def _disk_compare() -> type[Command]:
     from xenimage.cli.commands.disk import Compare
 
@@ -75,6 +87,18 @@ def _doctor() -> type[Command]:
     return Doctor
 
 
+def _finding_list() -> type[Command]:
+    from xenimage.cli.commands.finding import ListFindings
+
+    return ListFindings
+
+
+def _finding_show() -> type[Command]:
+    from xenimage.cli.commands.finding import Show
+
+    return Show
+
+
 def _profile_list() -> type[Command]:
     from xenimage.cli.commands.profile import ListProfiles
 
@@ -101,9 +125,13 @@ COMMANDS = {
         Entry("bundle show", "Show what a bundle holds", _bundle_show),
         Entry("bundle extract", "Take the VHDs out of a bundle", _bundle_extract),
         Entry("disk show", "Show what is known of a disk image", _disk_show),
+        Entry("disk check", "Check disk images, alone and as the chain that they make up", _disk_check),
         Entry("disk map", "Show where a disk image holds data", _disk_map),
         Entry("disk convert", "Write a disk image anew as raw or VHD", _disk_convert),
         Entry("disk compare", "Compare what two disk images show to a guest", _disk_compare),
+        Entry("chain show", "Show which VHD is whose parent", _chain_show),
+        Entry("finding list", "List all that a check can find", _finding_list),
+        Entry("finding show", "Explain a finding by its code", _finding_show),
         Entry("profile list", "List the targets that bundles are made for", _profile_list),
         Entry("profile show", "Show what a target takes, and why", _profile_show),
         Entry("doctor", "Check that this machine has what the work needs", _doctor),

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 from xenimage.model.finding import Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+_VALUE = re.compile(r"\{(\w+)[^}]*\}")
+
+
+def plain(template: str) -> str:
+    """Return a template as people read it: ``{place:#x}`` becomes ``{place}``."""
+    return _VALUE.sub(r"{\1}", template)
 
 
 class Mend(enum.Enum):
@@ -55,7 +64,7 @@ class FindingKind:
     cases: Mapping[str, Wording] = dataclasses.field(default_factory=dict)
     """other wordings, by the name that the check gives them"""
 
-    def found(self, case: str = "", *, where: str = "", offset: int | None = None, **values: object) -> Finding:
+    def found(self, case: str = "", *, where: str = "", offset: int | None = None, **values: Any) -> Finding:
         """Make a finding of this kind.
 
         :param case: one of :attr:`cases`; empty for the usual texts.

@@ -52,6 +52,19 @@ class SourceOptions:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class CheckOptions:
+    """Disks to be checked. VHDs among them are taken together as far as their uuids link them."""
+
+    paths: tuple[str, ...]
+    format: str | None = None
+    """overrides detection, for all of them"""
+    directory: str = ""
+    """where the parents of VHDs are looked for by uuid; empty: among *paths* only"""
+    profile: str = "nova-xenapi"
+    """who shall read them"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class BundleOptions:
     """A bundle as the user wants it."""
 

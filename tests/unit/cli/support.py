@@ -21,12 +21,18 @@ from xenimage.model.plan import BundleOptions, Layer, Plan, SourceOptions
 from xenimage.model.report import (
     BundleFacts,
     BundleReport,
+    ChainFile,
+    ChainNode,
+    ChainReport,
+    CheckedDisk,
     CheckReport,
     Comparison,
     ConvertReport,
     Diagnosis,
     DiskMap,
+    DisksReport,
     LayerReport,
+    LinkState,
     Member,
     Verdict,
     VhdFacts,
@@ -238,6 +244,40 @@ def check_report(verdict: Verdict = Verdict.SOUND, *findings: Finding) -> CheckR
     return CheckReport(
         path="debian.tgz", profile="nova-xenapi", verdict=verdict, findings=findings, facts=bundle_facts()
     )
+
+
+def disks_report(verdict: Verdict = Verdict.NOT_READY) -> DisksReport:
+    leaf = CheckedDisk(
+        path="leaf.vhd",
+        format="vhd",
+        verdict=verdict,
+        findings=(finding(where="leaf.vhd"),),
+        parent="base.vhd",
+        vhd=vhd_facts(variant="differencing", parent_uuid=UUID, parent_name="base.vhd"),
+    )
+    base = CheckedDisk(path="base.vhd", format="vhd", verdict=Verdict.SOUND, findings=(), vhd=vhd_facts(hidden=1))
+    return DisksReport(profile="nova-xenapi", verdict=verdict, disks=(leaf, base))
+
+
+def chain_report(name: str = "lost.vhd") -> ChainReport:
+    def file(path: str, **facts: object) -> ChainFile:
+        vhd = vhd_facts(**facts) if facts else None
+        return ChainFile(path=f"pool/{path}", place=f"/pool/{path}", vhd=vhd, problem="" if vhd else "is empty")
+
+    def node(each: ChainFile, state: LinkState, parent: int | None = None, *children: int, depth: int = 1) -> ChainNode:
+        return ChainNode(file=each, state=state, parent=parent, children=children, depth=depth)
+
+    child = {"variant": "differencing", "parent_name": "base.vhd", "parent_uuid": UUID}
+    nodes = (
+        node(file("base.vhd", hidden=1), LinkState.ROOT, None, 1, 3),
+        node(file("b.vhd", **child, uuid="b"), LinkState.LINKED, 0, 2, depth=2),
+        node(file("c.vhd", **child, uuid="c"), LinkState.LINKED, 1, depth=3),
+        node(file("d.vhd", **child, uuid="d"), LinkState.LINKED, 0, depth=2),
+        node(file(name, variant="differencing", parent_name="x.vhd", parent_uuid="x"), LinkState.MISSING),
+        node(file("ring.vhd", **child), LinkState.CYCLE, 5, 5, depth=0),
+        node(file("empty.vhd"), LinkState.UNREADABLE, depth=0),
+    )
+    return ChainReport(nodes=nodes, findings=(finding(code="chain.missing", where="pool/lost.vhd", offset=None),))
 
 
 def convert_report() -> ConvertReport:

@@ -11,10 +11,11 @@ import ddt
 
 from tests.unit.cli import support
 from tests.unit.cli.support import CliTestCase, finding
+from xenimage.api import finding_kinds
 from xenimage.cli import catalogue
 from xenimage.limits import Limits
 from xenimage.model.finding import Severity
-from xenimage.model.plan import BundleOptions, Compression, ConvertOptions, SizePolicy, SourceOptions
+from xenimage.model.plan import BundleOptions, CheckOptions, Compression, ConvertOptions, SizePolicy, SourceOptions
 from xenimage.model.report import Comparison, DiskMap, Verdict
 from xenimage.profiles.registry import BUILTIN
 from xenimage.units import GIB
@@ -29,6 +30,9 @@ CASES = {
     "bundle-show": ("bundle", "show", "debian.tgz"),
     "bundle-check": ("bundle", "check", "debian.tgz"),
     "disk-show": ("disk", "show", "child.qcow2"),
+    "disk-check": ("disk", "check", "leaf.vhd", "base.vhd"),
+    "chain-show": ("chain", "show", "pool"),
+    "finding-show": ("finding", "show", "vhd.footer.hidden_leaf"),
     "disk-map": ("disk", "map", "debian.qcow2"),
     "disk-convert": ("disk", "convert", "debian.qcow2", "debian.vhd", "--format", "vhd"),
     "disk-compare": ("disk", "compare", "a.raw", "b.vhd"),
@@ -37,7 +41,7 @@ CASES = {
     "doctor": ("doctor",),
 }
 NOUNS = sorted({name.partition(" ")[0] for name in catalogue.COMMANDS if " " in name})
-CODES = {"bundle-check": 6, "disk-compare": 6, "doctor": 6}
+CODES = {"bundle-check": 6, "disk-check": 6, "disk-compare": 6, "doctor": 6}
 
 
 class FakedTestCase(CliTestCase):
@@ -48,6 +52,8 @@ class FakedTestCase(CliTestCase):
             create_bundle=support.bundle_report(),
             show_bundle=support.bundle_facts(),
             check_bundle=support.check_report(Verdict.NOT_READY, finding(Severity.WARNING), finding()),
+            check_disks=support.disks_report(),
+            show_chain=support.chain_report(),
             show_disk=support.child_facts(),
             map_disk=support.disk_map(),
             convert_disk=support.convert_report(),
@@ -179,9 +185,13 @@ class UsageTest(FakedTestCase):
             "'bundel create' is no command",
             "bundle check, bundle create, bundle extract, bundle show",
         ),
-        (("disk", "shwo"), "'disk shwo' is no command", "disk show, disk map, disk convert, disk compare"),
-        (("disk", "-v", "shwo"), "'disk shwo' is no command", "disk show, disk map, disk convert, disk compare"),
-        (("disks", "--help"), "'disks' is no command", "disk compare, disk convert, disk map, disk show"),
+        (("disk", "shwo"), "'disk shwo' is no command", "disk show, disk check, disk map, disk convert, disk compare"),
+        (
+            ("disk", "-v", "shwo"),
+            "'disk shwo' is no command",
+            "disk show, disk check, disk map, disk convert, disk compare",
+        ),
+        (("disks", "--help"), "'disks' is no command", "disk check, disk compare, disk convert, disk map, disk show"),
     )
     @ddt.unpack
     def test_a_misspelt_command(self, words: tuple[str, ...], message: str, guess: str) -> None:
@@ -378,6 +388,34 @@ class OtherCommandsTest(FakedTestCase):
     def test_check_passes_the_profile_on(self) -> None:
         self.run_cli("bundle", "check", "a.tgz", "--profile", "cinder")
         self.assertEqual("cinder", self.api["check_bundle"].call_args.kwargs["profile"])
+
+    def test_disk_check_passes_all_on(self) -> None:
+        self.api["check_disks"].return_value = support.disks_report(Verdict.USABLE)
+        words = "disk check a.vhd b.vhd --directory pool --source-format vhd --profile cinder -f json"
+        self.assertEqual(0, self.run_cli(*words.split()).code)
+        expected = CheckOptions(paths=("a.vhd", "b.vhd"), format="vhd", directory="pool", profile="cinder")
+        self.assertEqual((expected,), self.asked("check_disks"))
+
+    def test_an_unknown_finding_is_guessed(self) -> None:
+        run = self.run_cli("finding", "show", "vhd.block.pakced")
+        self.assertEqual((2, ""), (run.code, run.out))
+        self.assertIn("TIP: Did you mean: vhd.block.packed", run.err)
+        self.assertIn("See: xenimage finding list", self.run_cli("finding", "show", "0").err)
+
+    def test_a_finding_about_a_property_is_found_by_its_name(self) -> None:
+        run = self.run_cli("finding", "show", "property.vm_mode.missing")
+        self.assertEqual(0, run.code)
+        self.assertIn("property.NAME.missing", run.out)
+
+    def test_all_findings_are_listed(self) -> None:
+        rows = json.loads(self.run_cli("finding", "list", "-f", "json").out)
+        self.assertEqual(sorted(finding_kinds()), [row["code"] for row in rows])
+
+    def test_names_from_files_are_shown_as_escapes(self) -> None:
+        self.api["show_chain"].return_value = support.chain_report(name="\x1b[31m.vhd")
+        run = self.run_cli("chain", "show", "pool")
+        self.assertNotIn("\x1b", run.out)
+        self.assertIn("\\x1b[31m.vhd", run.out)
 
     def test_compare_ends_with_0_for_equal_disks(self) -> None:
         self.api["compare_disks"].return_value = Comparison(equal=True, first_difference=None, sizes=(1, 1), compared=1)

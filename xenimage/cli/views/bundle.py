@@ -7,9 +7,15 @@ import datetime
 from typing import TYPE_CHECKING, Any
 
 from xenimage.cli.text import counted, findings_section, section, size_text, table, visible, wrap
-from xenimage.cli.views.common import disk_record, disk_section, finding_records, property_records
+from xenimage.cli.views.common import (
+    VERDICT_COLOURS,
+    disk_record,
+    disk_section,
+    finding_records,
+    property_records,
+    vhd_record,
+)
 from xenimage.cli.views.upload import command_lines, upload_section
-from xenimage.model.report import Verdict
 from xenimage.units import GIB, format_size
 
 if TYPE_CHECKING:
@@ -18,8 +24,6 @@ if TYPE_CHECKING:
     from xenimage.cli.text import Style
     from xenimage.model.plan import Layer, Plan
     from xenimage.model.report import BundleFacts, BundleReport, CheckReport, ExtractReport, Member, VhdFacts
-
-_VERDICT_COLOURS = {Verdict.SOUND: "good", Verdict.USABLE: "warning", Verdict.NOT_READY: "error"}
 
 
 def plan_record(plan: Plan) -> dict[str, Any]:
@@ -209,12 +213,8 @@ def _member_record(member: Member) -> dict[str, Any]:
         "mode": f"{member.mode:04o}",
         "owner": member.owner,
         "mtime": member.mtime,
-        "vhd": member.vhd and _vhd_record(member.vhd),
+        "vhd": member.vhd and vhd_record(member.vhd),
     }
-
-
-def _vhd_record(vhd: VhdFacts) -> dict[str, Any]:
-    return {name: getattr(vhd, name) for name in vhd.__dataclass_fields__}
 
 
 def facts_lines(facts: BundleFacts, style: Style) -> Iterator[str]:
@@ -308,5 +308,5 @@ def check_lines(report: CheckReport, style: Style) -> Iterator[str]:
     if report.facts is not None:
         flavor = f"a flavor needs {report.facts.min_disk} GiB" if report.facts.virtual_size < 2040 * GIB else ""
         yield f"{size_text(report.facts.virtual_size)} as the guest sees it; {flavor}".rstrip("; ")
-    verdict = style.paint(report.verdict.value, _VERDICT_COLOURS[report.verdict])
+    verdict = style.paint(report.verdict.value, VERDICT_COLOURS[report.verdict])
     yield f"{visible(report.path)}: {verdict} for {report.profile} ({counted(report.findings)})"

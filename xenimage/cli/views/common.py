@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xenimage.cli.text import section, size_text
+from xenimage.model.report import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -13,6 +14,15 @@ if TYPE_CHECKING:
     from xenimage.model.disk import DiskFacts
     from xenimage.model.finding import Finding
     from xenimage.model.plan import Property
+    from xenimage.model.report import VhdFacts
+
+
+VERDICT_COLOURS = {Verdict.SOUND: "good", Verdict.USABLE: "warning", Verdict.NOT_READY: "error"}
+
+
+def vhd_record(vhd: VhdFacts) -> dict[str, Any]:
+    """Return what a VHD says of itself for programs."""
+    return {name: getattr(vhd, name) for name in vhd.__dataclass_fields__}
 
 
 def finding_record(finding: Finding) -> dict[str, Any]:

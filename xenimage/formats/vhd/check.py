@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from xenimage.model.finding import Finding
 
     Role = Literal["only", "leaf", "middle", "base", "alone"]
-    """the place in a chain: what the guest sees, a disk between, the lowest. ``only``: a leaf that must have no parents.
+    """the place in a chain: what the guest sees, a disk between, the lowest. ``only``: a leaf that needs no parents.
     ``alone``: nobody says whether it has children or parents"""
 
 

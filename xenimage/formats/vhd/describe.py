@@ -7,9 +7,9 @@ import uuid
 from typing import TYPE_CHECKING
 
 from xenimage.formats.vhd import layout
+from xenimage.formats.vhd.checks.findings import found
 from xenimage.formats.vhd.geometry import unpack
 from xenimage.model.disk import DiskFacts, ParentReference
-from xenimage.model.finding import Finding, Severity
 from xenimage.units import KIB, SECTOR
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from xenimage.formats.vhd.metadata import Tables
     from xenimage.model.disk import ByteSource
+    from xenimage.model.finding import Finding
 
 _NAME_MAX = 4 * KIB
 """bytes of a parent locator that are read: it is a hint, never a path to open"""
@@ -56,64 +57,29 @@ def _shown(text: str) -> str:
 
 def end_finding(back: layout.Footer | None) -> Finding:
     """The copy at the start had to stand in for the footer at the end."""
-    return Finding(
-        code="vhd.footer.end",
-        severity=Severity.WARNING,
-        what=f"The footer at the end is {'missing or overwritten' if back is None else 'damaged'}; its copy was used.",
-        why="The file may be truncated, or was copied while a host had it open: its newest blocks may be missing.",
-        act="Compare its size with the original; if that is all right, mend the footer with vhd-util repair.",
-        where="footer",
-    )
+    return found("footer.end", where="footer", state="missing or overwritten" if back is None else "damaged")
 
 
 def copy_findings(back: layout.Footer, front: layout.Footer | None) -> Iterator[Finding]:
     """Hold the copy at the start against the footer at the end."""
-    what = why = ""
     if front is not None and front.sound and front != back:
-        what = "The footer and its copy at the start differ; the one at the end was used."
-        why = "Programs that read only the copy, such as qemu, may see another disk; vhd-util check refuses it."
+        yield found("footer.copy", "differs", where="footer", offset=0)
     elif back.type != layout.FIXED and (front is None or not front.sound):
-        what = f"The copy of the footer at the start is {'missing' if front is None else 'damaged'}."
-        why = "qemu, XAPI and a fast scan of the storage manager read only the copy and refuse the file."
-    if what:
-        act = "Write the VHD anew, or mend it with vhd-util repair."
-        yield Finding(
-            code="vhd.footer.copy", severity=Severity.WARNING, what=what, why=why, act=act, where="footer", offset=0
-        )
+        yield found("footer.copy", where="footer", offset=0, state="missing" if front is None else "damaged")
 
 
 def _size_findings(tables: Tables) -> Iterator[Finding]:
     footer = tables.footer
     if footer.current_size % SECTOR:
-        yield Finding(
-            code="vhd.size.sector",
-            severity=Severity.WARNING,
-            what=f"The size is {footer.current_size} bytes, which is no whole number of sectors.",
-            why=f"Other programs may round it down; here the disk has {tables.virtual_size} bytes.",
-            act="Compare the size with the original's.",
-            where="footer",
-        )
+        yield found("size.sector", "read", where="footer", size=footer.current_size, rounded=tables.virtual_size)
     if footer.type == layout.FIXED and tables.data_end > tables.virtual_size:
-        yield Finding(
-            code="vhd.fixed.length",
-            severity=Severity.WARNING,
-            what=f"{tables.data_end - tables.virtual_size} bytes stand between the disk's end and the footer.",
-            why="They are no part of the disk, and are not read.",
-            act="Make sure that the disk was not made smaller by mistake.",
-            where="footer",
-            offset=tables.virtual_size,
-        )
-    chs = unpack(footer.geometry).size
-    if chs < footer.current_size and footer.creator not in _SIZE_BY_FIELD and footer.geometry != _UNTOLD:
+        behind = tables.data_end - tables.virtual_size
+        yield found("fixed.length", where="footer", offset=tables.virtual_size, count=behind)
+    span = unpack(footer.geometry).size
+    lost = footer.current_size - span
+    if lost > 0 and footer.creator not in _SIZE_BY_FIELD and footer.geometry != _UNTOLD:
         who = "qemu" if footer.creator in _SIZE_BY_GEOMETRY else "qemu before 10.0"
-        yield Finding(
-            code="vhd.size.chs",
-            severity=Severity.INFO,
-            what=f"The size is {footer.current_size} bytes, the product of the geometry {chs}.",
-            why=f"{who} goes by the geometry for this creator and cuts {footer.current_size - chs} bytes off the end.",
-            act="Nothing here, where the size counts; do not convert the file with that qemu.",
-            where="footer",
-        )
+        yield found("size.chs", where="footer", size=footer.current_size, span=span, who=who, lost=lost)
 
 
 def facts(tables: Tables, file_size: int) -> DiskFacts:

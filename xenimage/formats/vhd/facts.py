@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from xenimage.exceptions import FormatError
 from xenimage.formats.vhd import layout
+from xenimage.formats.vhd.checks.parent import readable_path
 from xenimage.formats.vhd.checks.tables import read_tables
 from xenimage.formats.vhd.geometry import unpack
 from xenimage.model.report import VhdFacts
@@ -24,8 +25,26 @@ def vhd_facts(source: ByteSource, limits: Limits) -> VhdFacts:
     :raises FormatError: it has no footer at all, neither at its end nor at its start.
     :raises TransferError: the source failed.
     """
+    return _facts(read_tables(source, limits))
+
+
+def vhd_link(source: ByteSource, limits: Limits) -> tuple[VhdFacts, tuple[str, ...], int]:
+    """Tell what a VHD says of itself and, as hints, of its parent: the locators' paths, and the parent's time.
+
+    :returns: the facts; the paths with slashes; Unix seconds, 0 where there is no time.
+    :raises FormatError: as :func:`vhd_facts`.
+    """
     tables = read_tables(source, limits)
-    footer, header = tables.footer, tables.header
+    told = _facts(tables)
+    header = tables.header
+    if header is None or told.variant != layout.TYPE_NAMES[layout.DIFFERENCING]:
+        return told, (), 0
+    paths = tuple(dict.fromkeys(filter(None, (readable_path(tables, locator) for locator in header.locators))))
+    return told, paths, header.parent_timestamp + layout.EPOCH if header.parent_timestamp else 0
+
+
+def _facts(tables: Tables) -> VhdFacts:
+    source, footer, header = tables.source, tables.footer, tables.header
     if footer is None:
         raise FormatError("no VHD footer stands at either end", expected="'conectix'", where=source.name)
     return VhdFacts(

@@ -1,4 +1,4 @@
-"""The stored blocks themselves: their bitmaps, what stands under cleared bits, and whether the last one is all there."""
+"""The stored blocks themselves: their bitmaps, what is under cleared bits, and whether the last one is whole."""
 
 from __future__ import annotations
 

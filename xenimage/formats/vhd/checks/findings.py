@@ -19,13 +19,13 @@ LISTED = 20
 """findings of one class that are told one by one"""
 
 
-def found(code: str, case: str = "", *, offset: int | None = None, **values: object) -> Finding:
+def found(code: str, case: str = "", *, where: str = "", offset: int | None = None, **values: Any) -> Finding:
     """Make a finding.
 
     :param code: without the group ``vhd``.
     :param case: which wording of its kind; empty for the usual one.
     """
-    return KINDS[f"vhd.{code}"].found(case, offset=offset, **values)
+    return KINDS[f"vhd.{code}"].found(case, where=where, offset=offset, **values)
 
 
 def bounded(word: Callable[..., Finding], rows: Iterable[tuple[Any, ...]]) -> Iterator[Finding]:

@@ -26,10 +26,10 @@ _SIZE_BY_CURRENT = (b"win ", b"qem2", b"d2v ", b"CTXS", layout.TAP)
 def check_copies(tables: Tables) -> Iterator[Finding]:
     """Judge where the footers stand, and whether they are whole and equal."""
     yield from _check_length(tables)
-    yield from _check_copy("footer", tables.end, tables.end_raw, tables.data_end)
+    yield from _check_copy(tables.end, tables.end_raw, tables.data_end, at_end=True)
     if tables.footer is None or tables.footer.type == layout.FIXED:
         return
-    yield from _check_copy("copy", tables.front, tables.front_raw, 0)
+    yield from _check_copy(tables.front, tables.front_raw, 0, at_end=False)
     end, front = tables.end, tables.front
     if end and front and end.sound and front.sound and not _agree(tables):
         fields = [name for name in vars(end) if name not in ("checksum", "sound")]
@@ -61,15 +61,15 @@ def _check_length(tables: Tables) -> Iterator[Finding]:
         yield found("file.unaligned", offset=tables.size - odd, size=tables.size, odd=odd)
 
 
-def _check_copy(part: str, footer: layout.Footer | None, raw: bytes, at: int) -> Iterator[Finding]:
-    """Judge one of the two; *part* is ``footer`` for the one at the end, ``copy`` for the one at the start."""
+def _check_copy(footer: layout.Footer | None, raw: bytes, at: int, *, at_end: bool) -> Iterator[Finding]:
+    """Judge one of the two: the one that belongs to the end of the file, or the copy at its start."""
     if footer is None:
-        live = part == "footer" and len(raw) >= SECTOR - 1 and raw[1:].strip(b"\xc7") == b""
-        yield found("footer.live", offset=at) if live else found(f"{part}.missing", offset=at)
+        live = at_end and len(raw) >= SECTOR - 1 and raw[1:].strip(b"\xc7") == b""
+        yield found("footer.live", offset=at) if live else found(f"{'footer' if at_end else 'copy'}.missing", offset=at)
     elif footer.cookie == layout.POISON_COOKIE:
-        yield found(f"{part}.poison", offset=at)
+        yield found(f"{'footer' if at_end else 'copy'}.poison", offset=at)
     elif not footer.sound:
-        yield found(f"{part}.checksum", offset=at, checksum=footer.checksum)
+        yield found(f"{'footer' if at_end else 'copy'}.checksum", offset=at, checksum=footer.checksum)
 
 
 def check_fields(tables: Tables, now: int) -> Iterator[Finding]:

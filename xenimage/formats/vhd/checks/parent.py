@@ -108,14 +108,22 @@ def _check_data(tables: Tables, header: layout.Header, index: int, place: int) -
     behind = first is not None and locator.data_offset > first * SECTOR
     if faults or behind or locator.code not in _USABLE:
         return
-    base = locator_path(tables.source, locator).rpartition("/")[2]
+    base = _path(tables.source, locator).rpartition("/")[2]
     if base != header.parent_name_text:
         name = header.parent_name_text
         yield found("locator.name", offset=locator.data_offset, index=index, found=base, name=name)
 
 
-def locator_path(source: ByteSource, locator: layout.Locator) -> str:
-    """The path that a usable locator holds, with forward slashes. It is never opened."""
+def readable_path(tables: Tables, locator: layout.Locator) -> str:
+    """The path that a locator holds, with slashes; empty where it has none that blktap would use. Never opened."""
+    end = locator.data_offset + locator.data_length
+    usable = locator.code in _USABLE and 0 < locator.data_length <= locator.space
+    if not usable or not locator.data_offset or end > tables.data_end:
+        return ""
+    return _path(tables.source, locator)
+
+
+def _path(source: ByteSource, locator: layout.Locator) -> str:
     raw = source.read(locator.data_offset, min(locator.data_length, _PATH_MAX))
     if locator.code == MACX:
         return raw.decode("utf-8", "replace").removeprefix("file://").replace("\\", "/")

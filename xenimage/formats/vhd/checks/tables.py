@@ -120,10 +120,11 @@ class Tables:
             "Q", sorted(sector << 32 | block for block, sector in enumerate(table) if sector != layout.UNALLOCATED)
         )
 
-    @property
+    @functools.cached_property
     def allocated(self) -> int:
         """Number of the stored blocks that the virtual size covers."""
-        return len(self._ordered)
+        table = self.bat[: self.blocks] if self.bat is not None else array.array("I")
+        return len(table) - table.count(layout.UNALLOCATED)
 
     def stored(self) -> Iterator[tuple[int, int]]:
         """(sector of its bitmap, number) of the stored blocks that the virtual size covers, in file order."""

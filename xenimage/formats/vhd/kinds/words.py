@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xenimage.model.finding import Severity
 from xenimage.model.kind import FindingKind, Mend, Wording
@@ -31,11 +31,9 @@ ACCEPTED = "vhd-util check refuses the disk; os-xenapi accepts it all the same, 
 MODIFIED = "vhd-util check refuses the disk as it is; os-xenapi and Cinder write the field anew during an import"
 
 
-def _kind(severity: Severity, code: str, title: str, texts: tuple[str, ...], **more: object) -> FindingKind:
+def _kind(severity: Severity, code: str, title: str, texts: tuple[str, ...], **more: Any) -> FindingKind:
     what, why, act = (*texts, REBUILD)[:3]
-    return FindingKind(  # type: ignore[arg-type]
-        code=f"vhd.{code}", title=title, severity=severity, what=what, why=why, act=act, **more
-    )
+    return FindingKind(code=f"vhd.{code}", title=title, severity=severity, what=what, why=why, act=act, **more)
 
 
 def error(
