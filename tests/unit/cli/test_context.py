@@ -161,6 +161,8 @@ class LogFileTest(CliTestCase):
         ("disk", "disk compare @disk @base"),
         ("plain.txt", "disk compare @disk @base --second-backing @plain.txt"),
         ("disk", "bundle check @disk"),
+        ("base", "disk check @disk @base"),
+        ("base", "chain show @disk @base"),
         ("base", "--config-file @base doctor"),
     )
     @ddt.unpack
