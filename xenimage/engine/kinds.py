@@ -102,6 +102,23 @@ WISHES = (
     ),
     _told(
         _ERROR,
+        "chain.members",
+        "More layers than the target takes",
+        "--chain would make more VHDs than the target takes.",
+        "The finding has the profile's reason.",
+        "Leave out --chain: the layers are then flattened into one VHD.",
+        mend=Mend.ANEW,
+    ),
+    _told(
+        _INFO,
+        "chain.sizes",
+        "Layers of different sizes",
+        "The VHDs of the chain have different sizes.",
+        "XenServer takes a child that is larger than its parent; Cinder enlarges the parent before it merges.",
+        "Nothing.",
+    ),
+    _told(
+        _ERROR,
         "size.profile",
         "Larger than the profile takes",
         "The disk is larger than the profile takes.",
