@@ -1,23 +1,17 @@
-#!/usr/bin/env python3
-"""A stand-in for blktap's ``vhd-util``, and a second reader of VHDs that shares nothing with xenimage.
+"""A second reader of VHDs that shares nothing with xenimage, and judges them as blktap's ``vhd-util`` does.
 
-It judges as blktap's own program does, in the same order and words (``check``, ``query``, ``modify``, ``repair``), and
-is stricter in one thing: where blocks stand wrongly beside a batmap, which blktap never notices until tapdisk
-overwrites data, ``check`` says that the alignment is invalid. Needs the standard library alone, as a program and as a
-module.
+In one thing it is stricter: where blocks stand wrongly beside a batmap, which blktap never notices until tapdisk
+overwrites data, ``check`` says that the alignment is invalid.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import os
 import pathlib
 import struct
-import sys
 import tarfile
 import time
-from typing import TextIO
 
 SECTOR = 512
 BLOCK = 2 << 20
@@ -322,94 +316,3 @@ def parent_of(path: str) -> str | None:
                 return os.path.abspath(found)
             raise FaultError("query failed", 2)
     raise FaultError("query failed", 22)
-
-
-def check(options: argparse.Namespace, out: TextIO) -> int:
-    path = options.name
-    while path:
-        if not os.path.exists(path):
-            print(f"cannot stat {path}: 2", file=out)
-            return 2
-        try:
-            vhd = load(path)
-            if vhd.footer["type"] == 2:
-                return 0
-            vhd.check()
-            parent = parent_of(path)
-        except FaultError as fault:
-            if not str(fault).startswith("error opening"):
-                print(fault, file=out)
-            print(f"{path} appears invalid; dumping metadata", file=out)
-            return fault.status
-        print(f"{path} is valid", file=out)
-        path = parent if options.parents else None
-    return 0
-
-
-def query(options: argparse.Namespace, out: TextIO) -> int:
-    vhd = load(options.name)
-    if options.size:
-        print(vhd.footer["size"] >> 20, file=out)
-    if options.parents:
-        print(parent_of(options.name) or f"{options.name} has no parent", file=out)
-    if options.hidden:
-        print(f"hidden: {vhd.footer['hidden']}", file=out)
-    return 0
-
-
-def modify(options: argparse.Namespace, _out: TextIO) -> int:
-    child, parent = load(options.name), load(options.parent)
-    if child.footer["type"] != 4:
-        raise FaultError(f"failed to set parent to '{options.parent}': -22")
-    name = os.path.basename(options.parent)
-    data = bytearray(child.data)
-    for code, _space, _length, _reserved, offset in struct.iter_unpack(">IIIIQ", child.header["locators"]):
-        if code in WRITTEN_CODES:
-            text = f"file://./{name}".encode() if code == WRITTEN_CODES[0] else f".\\{name}".encode("utf-16-le")
-            data[offset : offset + SECTOR] = text.ljust(SECTOR, b"\0")
-            slot = child.data.index(struct.pack(">I", code), 512 + 576)
-            struct.pack_into(">I", data, slot + 8, len(text))
-    when = (int(os.stat(options.parent).st_mtime) - EPOCH) & 0xFFFFFFFF
-    struct.pack_into(">16sI", data, 512 + 40, parent.footer["uuid"], when)
-    data[512 + 64 : 512 + 576] = name.encode("utf-16-be").ljust(512, b"\0")
-    struct.pack_into(">I", data, 512 + 36, ones_sum(bytes(data[512:1536]), 36))
-    pathlib.Path(options.name).write_bytes(data)
-    return 0
-
-
-def repair(options: argparse.Namespace, _out: TextIO) -> int:
-    vhd = load(options.name)
-    good = vhd.back if vhd.opens(vhd.back) else vhd.front
-    ends = [start + SECTOR + BLOCK for _block, start, _bitmap in vhd.stored()]
-    try:
-        end = max([vhd.head_end(), *ends])
-    except FaultError:
-        raise FaultError("error writing footer: -22") from None
-    pathlib.Path(options.name).write_bytes(good + vhd.data[SECTOR:end].ljust(end - SECTOR, b"\0") + good)
-    return 0
-
-
-def main(words: list[str], out: TextIO) -> int:
-    """Run one command line."""
-    parser = argparse.ArgumentParser(prog="vhd-util", add_help=False)
-    commands = parser.add_subparsers(dest="command")
-    for name, function in {"check": check, "query": query, "modify": modify, "repair": repair}.items():
-        command = commands.add_parser(name, add_help=False)
-        command.set_defaults(function=function)
-        command.add_argument("-n", dest="name", required=True)
-        if name == "modify":
-            command.add_argument("-p", dest="parent", required=True)
-        else:
-            command.add_argument("-p", dest="parents", action="store_true")
-            command.add_argument("-f", dest="hidden", action="store_true")
-            command.add_argument("-v", dest="size", action="store_true")
-    options = parser.parse_args(words)
-    try:
-        return options.function(options, out)
-    except FaultError as fault:
-        print(fault, file=out)
-        return fault.status
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], sys.stdout))

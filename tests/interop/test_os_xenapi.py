@@ -1,7 +1,8 @@
 """Bundles given to the code that reads them on a XenServer host: os-xenapi's own, unmodified.
 
-``direct_vhd`` is the plug-in that runs in dom0: tar, then ``vhd-util``, for which a stand-in with real checks is put on
-the PATH. ``vdi_remote_stream`` reads the tar as a stream; only XAPI at its other end is played here.
+``direct_vhd`` is the plug-in that runs in dom0: tar, then ``vhd-util``, for which the project's own is put on the PATH.
+What it made is judged by a reader that shares nothing with it. ``vdi_remote_stream`` reads the tar as a stream; only
+XAPI at its other end is played here.
 
 The package is installed by ``pip install --no-deps`` from test-requirements-nodeps.txt: its dependencies belong to
 services that are not needed here. Without it these tests fail.
@@ -32,11 +33,13 @@ import fixtures
 
 from tests.base import TestCase
 from tests.builders import vhd as builder
+from tests.builders.chain import chain, shown
 from tests.fakes import vhd_util
 from xenimage import api
 from xenimage.model.plan import BundleOptions, Compression, SourceOptions
 
 MIB = 1 << 20
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CONTENT = random.Random(14).randbytes(3 * MIB) + bytes(4 * MIB) + b"more".ljust(3 * MIB, b".")
 
 
@@ -90,7 +93,7 @@ class Dom0PluginTest(ConsumerTestCase):
         commands = self.scratch / "bin"
         commands.mkdir()
         program = commands / "vhd-util"
-        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{vhd_util.__file__}" "$@"\n')
+        program.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m xenimage.vhdutil "$@"\n')
         program.chmod(0o755)
         self.useFixture(fixtures.EnvironmentVariable("PATH", f"{commands}:{os.environ['PATH']}"))
         plugins = str(self.package / "dom0" / "etc" / "xapi.d" / "plugins")
@@ -154,7 +157,7 @@ class Dom0PluginTest(ConsumerTestCase):
         self.install()
 
     def test_the_plugin_would_refuse_what_is_broken(self):
-        """The stand-in looks, and the plug-in listens: else the tests above would say nothing."""
+        """Our vhd-util looks, and the plug-in listens: else the tests above would say nothing."""
         self.create()
         _, data = vhd_util.unpack_bundle(self.bundle)
         faults = {
@@ -191,23 +194,63 @@ class Dom0PluginTest(ConsumerTestCase):
         full = range(4096)
         return bytes(builder.Vhd(size=4 * MIB, blocks={0: full, 1: full}, creator=creator).build().data)
 
-    def test_a_chain_in_order_and_not_the_other_way_round(self):
-        base = builder.Vhd(size=4 * MIB, blocks={0: [0, 1]}, identity=b"b" * 16).build()
-        leaf = builder.Vhd(
-            size=4 * MIB,
-            kind=builder.DIFFERENCING,
-            blocks={1: [5]},
-            parent=b"wrong but rewritten"[:16],
-            locators=builder.blktap_locators("base.vhd"),
-            seed=3,
-        ).build()
-        self.pack(("0.vhd", bytes(leaf.data)), ("1.vhd", bytes(base.data)))
-        installed = vhd_util.Vhd(self.install().read_bytes())
-        self.assertEqual(2, len(os.listdir(self.repository)))
-        self.assertEqual(b"b" * 16, installed.header["parent_uuid"])
-        self.assertEqual(leaf.content(base.content()), installed.content(base.content()))
+    @ddt.data(1, 2, 3, 4, 16)
+    def test_takes_chains(self, length):
+        """Names, uuids and times of parents are written anew; what the leaf shows stays the same."""
+        members = chain(length)
+        self.pack(*((f"{index}.vhd", bytes(image.data)) for index, image in enumerate(members)))
+        leaf = self.install()
+        self.assertEqual(length, len(os.listdir(self.repository)))
+        self.assertEqual(length - 1, self.commands.count(["modify", "-n"]))
+        self.assertNotIn(["repair", "-n"], self.commands)
+        found, identity = b"", b""
+        for path in reversed(self.below(leaf)):
+            disk = vhd_util.Vhd(path.read_bytes())
+            disk.check()
+            if identity:
+                self.assertEqual(identity, disk.header["parent_uuid"])
+            found, identity = disk.content(found), disk.footer["uuid"]
+        self.assert_same_bytes(shown(members), found)
+
+    def below(self, leaf: pathlib.Path) -> list[pathlib.Path]:
+        """The leaf and what its locators lead to, by the independent reader."""
+        paths = [leaf]
+        while (parent := vhd_util.parent_of(str(paths[-1]))) is not None:
+            paths.append(pathlib.Path(parent))
+        return paths
+
+    def test_not_the_other_way_round(self):
+        leaf, base = chain(2)
         self.pack(("0.vhd", bytes(base.data)), ("1.vhd", bytes(leaf.data)))
         with self.assertRaisesRegex(self.utils.SubprocessException, "failed to set parent"):
+            self.install()
+
+    def test_a_chain_without_locators_is_linked_too(self):
+        """vhd-util of XenServer cannot make them, and such chains break there."""
+        leaf, base = chain(2, locators=False)
+        self.pack(("0.vhd", bytes(leaf.data)), ("1.vhd", bytes(base.data)))
+        self.assertEqual(2, len(self.below(self.install())))
+
+    @ddt.data("bat", "batmap bit", "truncated", "differ")
+    def test_what_vhd_util_of_xenserver_lets_pass(self, fault):
+        """Faults that it tells of without the word that the plug-in looks for, or not at all."""
+        (image,) = chain(1)
+        if fault == "bat":
+            image.table(1, image.entry(0))
+        elif fault == "batmap bit":
+            image.data[image.batmap_offset + 512] |= 0x40
+            image.batmap("checksum", builder.summed(image.data[image.batmap_offset + 512 :][:512]))
+        elif fault == "truncated":
+            del image.data[-MIB:]
+        else:
+            image.footer("timestamp", 5, front=False)
+            expected = image.content()
+            self.pack(("0.vhd", bytes(image.data)))
+            self.assert_same_bytes(expected, vhd_util.Vhd(self.install().read_bytes()).content())
+            self.assertIn(["repair", "-n"], self.commands)
+            return
+        self.pack(("0.vhd", bytes(image.data)))
+        with self.assertRaisesRegex(Exception, "invalid|error writing footer"):
             self.install()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xenimage import api
+from xenimage.cli import vhdutil
 from xenimage.cli.command import Outcome, OutputCommand
 from xenimage.cli.text import wrap
 from xenimage.exceptions import NotReadyError, XenimageError
@@ -24,8 +25,15 @@ class Doctor(OutputCommand):
     description = """\
 Looks at the interpreter, the libraries, the extensions, the configuration and
 the free space in DIRECTORY. Each fault comes with the one command that mends
-it. Ends with 0 if all is well, with 6 if not."""
-    examples = ("xenimage doctor", "xenimage doctor /var/tmp -f json")
+it. Ends with 0 if all is well, with 6 if not.
+
+With --print-path only a directory is printed in which xenimage-vhd-util is
+called vhd-util: put it on the PATH of Cinder, where it looks for that name."""
+    examples = (
+        "xenimage doctor",
+        "xenimage doctor /var/tmp -f json",
+        'PATH="$(xenimage doctor --print-path):$PATH" cinder-volume',
+    )
     columns = ("what", "good", "found", "act")
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -34,8 +42,16 @@ it. Ends with 0 if all is well, with 6 if not."""
             "directory", nargs="?", default=".", metavar="DIRECTORY", help="where bundles will be written (default: .)"
         )
 
+        parser.add_argument(
+            "--print-path", action="store_true", help="print a directory with a program called vhd-util, and end"
+        )
+
     def execute(self, args: argparse.Namespace) -> Outcome:
         """Look at everything."""
+        if args.print_path:
+            path = vhdutil.directory()
+            row = {"what": "vhd-util", "good": True, "found": path, "act": ""}
+            return Outcome(data=[row], text=lambda _: iter([path]))
         found = api.doctor(args.directory, [self._configuration()])
         rows = [
             {"what": each.what, "good": each.good, "found": each.found, "act": "" if each.good else each.act}
