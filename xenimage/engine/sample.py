@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
 
-from xenimage.exceptions import TransferError
-from xenimage.formats.qcow2.writer import CLUSTER, write_qcow2
+from xenimage.formats.qcow2.writer import CLUSTER, NewQcow2, Qcow2Writer, Run
+from xenimage.sinks.file import FileSink
 from xenimage.units import MIB, SECTOR
-
-if TYPE_CHECKING:
-    import os
 
 VIRTUAL_SIZE = 64 * MIB
 PARTITION_START = 1 * MIB
@@ -24,20 +21,23 @@ _LINE = "This is line {number:6d} of the xenimage sample disk, at byte {offset:1
 def write_sample(path: str | os.PathLike[str]) -> int:
     """Write the sample as a qcow2 file and return its size in bytes.
 
-    :raises TransferError: the file exists or cannot be written.
+    :raises UsageError: the file exists, or there is no directory for it.
+    :raises TransferError: it cannot be written.
     """
     text = _text()
     first = PARTITION_START // CLUSTER
-    clusters = {0: _boot_record()}
-    for offset in range(0, len(text), CLUSTER):
-        clusters[first + offset // CLUSTER] = text[offset : offset + CLUSTER]
-    last = VIRTUAL_SIZE // CLUSTER - 1
-    clusters[last] = b"The end of the xenimage sample disk.\n".rjust(CLUSTER, b"\0")
+    runs = [Run(0, _boot_record()), Run(first, text)]
+    runs.append(Run(VIRTUAL_SIZE // CLUSTER - 1, b"The end of the xenimage sample disk.\n".rjust(CLUSTER, b"\0")))
+    sink = FileSink(os.fspath(path))
     try:
-        with open(path, "xb") as stream:
-            return write_qcow2(stream, VIRTUAL_SIZE, clusters)
-    except OSError as error:
-        raise TransferError(f"cannot be written: {error.strerror}", where=str(path)) from error
+        writer = Qcow2Writer(sink, NewQcow2(virtual_size=VIRTUAL_SIZE))
+        writer.add(runs)
+        writer.finish()
+        sink.flush()
+        sink.commit()
+        return sink.size
+    finally:
+        sink.close()
 
 
 def _boot_record() -> bytes:

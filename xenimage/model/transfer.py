@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Progress(Protocol):
@@ -17,6 +20,23 @@ class Progress(Protocol):
 
     def stop(self) -> None:
         """The stage ended, well or not."""
+
+
+class PatchSink(Protocol):
+    """Where a file goes that is not written from its start to its end: see :class:`xenimage.sinks.file.FileSink`."""
+
+    @property
+    def size(self) -> int:
+        """Bytes written and skipped so far."""
+
+    def write(self, parts: Sequence[bytes | bytearray | memoryview]) -> None:
+        """Put bytes behind what was written and skipped."""
+
+    def skip(self, length: int) -> None:
+        """Leave *length* bytes out: for :meth:`patch`, or to stay zeros."""
+
+    def patch(self, offset: int, data: bytes | bytearray | memoryview) -> None:
+        """Write at *offset*, in front of the end. Safe to call from several threads."""
 
 
 class Silent:

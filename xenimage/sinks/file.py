@@ -88,6 +88,9 @@ class FileSink:
         with self._failures():
             for start in range(0, len(parts), _VECTORS):
                 self._write_all(parts[start : start + _VECTORS])
+        self._set_to_work()
+
+    def _set_to_work(self) -> None:
         if self._position - self._flushed >= _EARLY and not self._flusher.is_alive():
             self._flushed = self._position
             self._flusher = threading.Thread(target=self._flush_early, name="flush", daemon=True)
@@ -113,8 +116,9 @@ class FileSink:
     def skip(self, length: int) -> None:
         """Leave *length* bytes out, for :meth:`patch` to fill in, or to stay a hole."""
         self._position += length
+        self._set_to_work()
 
-    def patch(self, offset: int, data: bytes) -> None:
+    def patch(self, offset: int, data: bytes | bytearray | memoryview) -> None:
         """Write over what stands at *offset*, without moving the end.
 
         :raises TransferError: as :meth:`write`.

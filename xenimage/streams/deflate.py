@@ -36,7 +36,7 @@ _STORED_MAX = 65535
 _SLICE = 256 * KIB
 """bytes given to a compressor at once: its output then stays small enough for the allocator to keep the memory, where
 a larger one is mapped and zeroed anew each time, at a tenth of the whole cost"""
-_PRIMER = 16
+PRIMER = 16
 """bytes that ISA-L is made to deflate on their own at the start of each piece. Its fast path enters the third byte of a
 stream into its hash table under a hash of the *stream's address* (``write_first_byte`` in igzip_icf_body_h1_gr_bt.asm
 shifts the wrong register; seen in 2.32.1), so that now and then a match, and with it the bytes, depends on where
@@ -106,7 +106,7 @@ def _isal(level: int, memory: int) -> Deflater:
         label=f"ISA-L level {level}",
         start=lambda: isal_zlib.compressobj(level, isal_zlib.DEFLATED, _RAW, memory),
         sync=isal_zlib.Z_SYNC_FLUSH,
-        primer=_PRIMER,
+        primer=PRIMER,
     )
 
 

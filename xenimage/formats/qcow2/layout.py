@@ -6,8 +6,10 @@ numbers are big-endian; offsets and sizes are bytes unless said otherwise.
 
 from __future__ import annotations
 
+import array
 import dataclasses
 import struct
+import sys
 from typing import TYPE_CHECKING
 
 from xenimage.exceptions import FormatError, UnsupportedError
@@ -59,6 +61,8 @@ MAX_REFCOUNT_ORDER = 6
 # The specification sets none; what QEMU accepts (block/qcow2-snapshot.c).
 MAX_SNAPSHOT_EXTRA = 1024
 CLUSTER_BITS = range(9, 22)
+REFCOUNT_ORDER = 4
+"""log2 of the bits of a reference count, where nobody asks for others"""
 EXTENDED_L2_MIN_CLUSTER_BITS = 14
 SUBCLUSTERS = 32
 
@@ -72,6 +76,12 @@ OFFSET = 0x00FF_FFFF_FFFF_FE00
 L1_RESERVED = 0x7F00_0000_0000_01FF
 L2_RESERVED = 0x3F00_0000_0000_01FE
 ALL_SUBCLUSTERS = 0xFFFF_FFFF
+
+# What QEMU takes (block/qcow2.h): QCOW_MAX_L1_SIZE, QCOW_MAX_REFTABLE_SIZE.
+L1_MAX = 32 * 1024 * 1024
+"""bytes of an L1 table"""
+REFCOUNT_TABLE_MAX = 8 * 1024 * 1024
+"""bytes of a refcount table"""
 
 # Compressed clusters are counted in units of 512 bytes, whatever the sector of the disk.
 COMPRESSED_UNIT = 512
@@ -95,7 +105,7 @@ class Header:
     snapshot_offset: int
     incompatible: int = 0
     compatible: int = 0
-    refcount_order: int = 4
+    refcount_order: int = REFCOUNT_ORDER
     """log2 of the bits of a reference count"""
     length: int = HEADER_V2_LENGTH
     compression: int = 0
@@ -251,6 +261,69 @@ def parse_snapshot_extra(extra: bytes) -> tuple[int | None, int | None]:
     if len(extra) >= ENTRY:
         return int.from_bytes(extra[:ENTRY]), None
     return None, None
+
+
+# Features by (type, bit), as QEMU names them in the images that it writes.
+_NAMED_FEATURES = (
+    (0, 0, b"dirty bit"),
+    (0, 1, b"corrupt bit"),
+    (0, 2, b"external data file"),
+    (0, 3, b"compression type"),
+    (0, 4, b"extended L2 entries"),
+    (1, 0, b"lazy refcounts"),
+    (2, 0, b"bitmaps"),
+    (2, 1, b"raw external data"),
+)
+_FEATURE_NAME = struct.Struct(">BB46s")
+HEADER_WRITTEN = HEADER_V3_LENGTH + 8
+"""bytes of the header that is written: the compression type and its padding included"""
+
+
+def pack_header(header: Header, backing_name: bytes = b"", backing_format: bytes = b"") -> bytes:
+    """A header of version 3 with its extensions and the backing file's name, as far as they go.
+
+    :param header: its backing_offset and backing_length are put in here.
+    """
+    extensions = [(BACKING_FORMAT, backing_format)] if backing_format else []
+    extensions.append((FEATURE_NAMES, b"".join(_FEATURE_NAME.pack(*each) for each in _NAMED_FEATURES)))
+    tail = b"".join(_EXTENSION.pack(kind, len(data)) + data.ljust(-(-len(data) // 8) * 8, b"\0") for kind, data in extensions)
+    tail += _EXTENSION.pack(END_OF_EXTENSIONS, 0)
+    head = _HEADER_V2.pack(
+        MAGIC,
+        3,
+        HEADER_WRITTEN + len(tail) if backing_name else 0,
+        len(backing_name),
+        header.cluster_bits,
+        header.virtual_size,
+        header.encryption,
+        header.l1_entries,
+        header.l1_offset,
+        header.refcount_offset,
+        header.refcount_clusters,
+        header.snapshot_count,
+        header.snapshot_offset,
+    ) + _HEADER_V3.pack(header.incompatible, header.compatible, 0, header.refcount_order, HEADER_WRITTEN)
+    return head + bytes([header.compression]).ljust(8, b"\0") + tail + backing_name
+
+
+def big_endian(numbers: array.array[int]) -> bytes:
+    """The numbers as they stand in the file; the array keeps its own order."""
+    if sys.byteorder == "big":
+        return numbers.tobytes()
+    swapped = numbers[:]
+    swapped.byteswap()
+    return swapped.tobytes()
+
+
+def packed_entry(cluster_bits: int, offset: int, length: int) -> int:
+    """The L2 entry of a compressed cluster: *length* bytes (at least one) at *offset*, both any number."""
+    units = (offset + length - 1) // COMPRESSED_UNIT - offset // COMPRESSED_UNIT
+    return COMPRESSED | units << packed_offset_bits(cluster_bits) | offset
+
+
+def packed_offset_bits(cluster_bits: int) -> int:
+    """Bits of a compressed cluster's L2 entry that hold its offset; the length in units follows up to bit 61."""
+    return 62 - (cluster_bits - 8)
 
 
 def decode(text: bytes) -> str:

@@ -195,7 +195,7 @@ class Mapping:
 
     def _compressed_end(self, table: L2Table, first: int, last: int) -> int:
         entries, size = table.entries, self.file_size
-        mask = (1 << packed_offset_bits(self.header.cluster_bits)) - 1
+        mask = (1 << layout.packed_offset_bits(self.header.cluster_bits)) - 1
         stop = first
         while stop < last and entries[stop] & layout.COMPRESSED:
             if entries[stop] & mask >= size:
@@ -254,8 +254,3 @@ class Mapping:
 
     def _error(self, table: L2Table, index: int, found: str, expected: str) -> FormatError:
         return FormatError(found, expected=expected, where=f"L2 table at {table.offset:#x}, entry {index}")
-
-
-def packed_offset_bits(cluster_bits: int) -> int:
-    """Bits of a compressed cluster's L2 entry that hold its offset; the length in units follows up to bit 61."""
-    return 62 - (cluster_bits - 8)

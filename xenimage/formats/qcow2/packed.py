@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from xenimage.exceptions import FormatError
 from xenimage.formats.qcow2 import layout
-from xenimage.formats.qcow2.mapping import packed_offset_bits
 from xenimage.formats.qcow2.tables import Cache
 from xenimage.streams.inflate import inflate_raw, unzstd
 from xenimage.units import MIB
@@ -37,7 +36,7 @@ class PackedReader:
         self._cluster_size = header.cluster_size
         self._inflate = INFLATERS[header.compression]
         self._cache: Cache[bytes] = Cache(_CACHED_CLUSTERS)
-        bits = packed_offset_bits(header.cluster_bits)
+        bits = layout.packed_offset_bits(header.cluster_bits)
         self._shift = bits
         self._offset_mask = (1 << bits) - 1
         self._length_mask = (1 << (62 - bits)) - 1
