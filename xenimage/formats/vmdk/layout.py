@@ -133,6 +133,10 @@ class Marker:
         """Read 16 bytes."""
         return cls(*cls.FORMAT.unpack(raw))
 
+    def pack(self) -> bytes:
+        """The 16 bytes."""
+        return self.FORMAT.pack(self.value, self.size, self.type)
+
 
 SE_SPARSE_HEADER = struct.Struct("<QQQ")
 """magic, version, capacity in sectors"""
@@ -158,3 +162,12 @@ def from_disk(table: Table[int]) -> Table[int]:
     if sys.byteorder == "big":
         table.byteswap()
     return table
+
+
+def to_disk(table: Table[int]) -> bytes:
+    """The bytes of a table; the table itself stays as it is."""
+    if sys.byteorder == "little":
+        return table.tobytes()
+    swapped = table[:]
+    swapped.byteswap()
+    return swapped.tobytes()
