@@ -1,7 +1,8 @@
 """Passes over a disk's blocks: read and tested by several threads, handed over in order.
 
 Memory is bounded by the number of threads: each has one block, and at most three packed blocks a thread wait for the
-one that takes them.
+one that takes them. A disk that is cheap to read only in order and by one thread is read by one more, which keeps three
+blocks ahead of those that pack them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import contextlib
 import dataclasses
 import hashlib
 import itertools
-import threading
 import uuid as uuids
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -56,7 +56,8 @@ class Passes:
     """(first, behind the last) blocks"""
     jobs: int
     progress: Progress
-    _local: threading.local = dataclasses.field(default_factory=threading.local)
+    _buffers: collections.deque[bytearray] = dataclasses.field(default_factory=collections.deque)
+    """blocks that nobody uses now; fresh memory would be mapped and cleared each time"""
 
     def blocks(self, what: str, pack: Callable[[int, bytearray], Packed]) -> Iterator[Block[Packed]]:
         """Read all blocks; yield, in order, those that are not all zeros.
@@ -65,10 +66,9 @@ class Passes:
         :param pack: called in the threads with a block's number and its bitmap and data, a buffer that is used again.
         """
         numbers = (number for first, stop in self.ranges for number in range(first, stop))
-        jobs = 1 if self.disk.facts.sequential else self.jobs
         self.progress.start(what, BLOCK_SIZE * sum(stop - first for first, stop in self.ranges))
         try:
-            with contextlib.closing(in_order(lambda number: self._take(number, pack), numbers, jobs)) as results:
+            with contextlib.closing(self._packed(numbers, pack)) as results:
                 for block in results:
                     if block is not None:
                         yield block
@@ -76,18 +76,41 @@ class Passes:
         finally:
             self.progress.stop()
 
-    def _take(self, number: int, pack: Callable[[int, bytearray], Packed]) -> Block[Packed] | None:
-        local = self._local
-        if not hasattr(local, "buffer"):
-            local.buffer = bytearray(_EMPTY)
-            local.data = memoryview(local.buffer)[len(BITMAP) :]
+    def _packed(
+        self, numbers: Iterable[int], pack: Callable[[int, bytearray], Packed]
+    ) -> Generator[Block[Packed] | None, None, None]:
+        """Read and pack: in the same threads, or where only one may read, in two crews."""
+        if not self.disk.facts.sequential:
+            yield from in_order(lambda number: self._pack(self._read(number), pack), numbers, self.jobs)
+            return
+        with (
+            contextlib.closing(in_order(self._read, numbers, 1)) as read,
+            contextlib.closing(in_order(lambda block: self._pack(block, pack), read, self.jobs)) as packed,
+        ):
+            yield from packed
+
+    def _read(self, number: int) -> tuple[int, bytearray]:
+        try:
+            buffer = self._buffers.pop()
+        except IndexError:
+            buffer = bytearray(_EMPTY)
+        data = memoryview(buffer)[len(BITMAP) :]
         offset = number * BLOCK_SIZE
         there = min(BLOCK_SIZE, self.disk.facts.virtual_size - offset)
-        self.disk.read_into(offset, local.data[:there])
-        clear(local.data[there:])
-        if local.buffer == _EMPTY:  # memcmp: ends at the first byte that differs
-            return None
-        return Block(number, fingerprint(local.data), pack(number, local.buffer))
+        self.disk.read_into(offset, data[:there])
+        clear(data[there:])
+        return number, buffer
+
+    def _pack(
+        self, block: tuple[int, bytearray], pack: Callable[[int, bytearray], Packed]
+    ) -> Block[Packed] | None:
+        number, buffer = block
+        try:
+            if buffer == _EMPTY:  # memcmp: ends at the first byte that differs
+                return None
+            return Block(number, fingerprint(memoryview(buffer)[len(BITMAP) :]), pack(number, buffer))
+        finally:
+            self._buffers.append(buffer)
 
 
 def in_order(work: Callable[[Item], Result], items: Iterable[Item], jobs: int) -> Generator[Result, None, None]:
