@@ -18,6 +18,7 @@ from xenimage.engine import (
     chains,
     checker,
     compare,
+    conversion,
     converter,
     diagnosis,
     extractor,
@@ -38,9 +39,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from xenimage.limits import Limits
-    from xenimage.model.disk import DiskFacts
+    from xenimage.model.disk import Disk, DiskFacts
     from xenimage.model.kind import FindingKind
-    from xenimage.model.plan import BundleOptions, CheckOptions, ConvertOptions, Plan, SourceOptions
+    from xenimage.model.plan import BundleOptions, CheckOptions, ConvertOptions, ConvertPlan, Plan, SourceOptions
     from xenimage.model.profile import Profile
     from xenimage.model.report import (
         BundleFacts,
@@ -184,14 +185,36 @@ def finding_kinds() -> Mapping[str, FindingKind]:
     return kinds.KINDS
 
 
-def convert_disk(options: ConvertOptions, *, limits: Limits = STRICT, progress: Progress = SILENT) -> ConvertReport:
-    """Write a disk anew as ``raw`` (with holes) or ``vhd``.
+def plan_conversion(options: ConvertOptions, *, limits: Limits = STRICT) -> ConvertPlan:
+    """Decide everything about a disk that is to be written anew; nothing is written, and no data is read.
 
-    :raises UsageError: an unknown format, or an output that may not be replaced.
-    :raises TransferError: the source cannot be read, or the output not be written.
+    :raises UsageError: wishes that make no sense, among them what the format does not have.
+    :raises UnsupportedError: the disk is larger than the format can say.
+    :raises XenimageError: the source cannot be read: as :func:`plan_bundle`.
     """
+    conversion.check_wishes(options)
+    with contextlib.closing(opener.open_source(options.source, limits)) as disk:
+        return _plan_conversion(options, disk, limits)
+
+
+def convert_disk(options: ConvertOptions, *, limits: Limits = STRICT, progress: Progress = SILENT) -> ConvertReport:
+    """Write a disk anew: ``raw`` (with holes), ``vhd``, ``qcow2`` or ``vmdk``.
+
+    The output appears under its name when it is whole, or not at all. The same content and options give the same
+    bytes, whatever the number of threads.
+
+    :raises TransferError: the source cannot be read, or the output not be written.
+    :raises XenimageError: as :func:`plan_conversion`.
+    """
+    conversion.check_wishes(options)
+    converter.check_output(options)
     with contextlib.closing(opener.open_source(options.source, limits, output=options.output)) as disk:
-        return converter.convert(disk, options, usable_cpus(), limits, progress)
+        return converter.convert(disk, _plan_conversion(options, disk, limits), progress)
+
+
+def _plan_conversion(options: ConvertOptions, disk: Disk, limits: Limits) -> ConvertPlan:
+    blocks = mapper.map_blocks(disk, limits)
+    return conversion.plan_conversion(options, disk.facts, blocks, jobs=usable_cpus(), now=int(time.time()))
 
 
 def compare_disks(

@@ -127,7 +127,7 @@ COMMANDS = {
         Entry("disk show", "Show what is known of a disk image", _disk_show),
         Entry("disk check", "Check disk images, alone and as the chain that they make up", _disk_check),
         Entry("disk map", "Show where a disk image holds data", _disk_map),
-        Entry("disk convert", "Write a disk image anew as raw or VHD", _disk_convert),
+        Entry("disk convert", "Write a disk image anew as raw, VHD, qcow2 or VMDK", _disk_convert),
         Entry("disk compare", "Compare what two disk images show to a guest", _disk_compare),
         Entry("chain show", "Show which VHD is whose parent", _chain_show),
         Entry("finding list", "List all that a check can find", _finding_list),

@@ -1,47 +1,63 @@
-"""Write a disk anew: raw with holes, or a VHD without a bundle around it."""
+"""Write a disk anew: raw with holes, a VHD without a bundle around it, qcow2, VMDK."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from xenimage.engine.mapper import map_blocks
-from xenimage.engine.passes import Passes, content_uuid, random_uuid
-from xenimage.engine.planner import clamp_time, decide_jobs, target_size
-from xenimage.exceptions import UsageError
+from xenimage.engine.conversion import FIXED, new_fixed, new_qcow2, new_vhd, new_vmdk
+from xenimage.engine.opener import refuse_output
+from xenimage.engine.passes import ContentId, Passes, content_uuid, random_uuid
+from xenimage.formats.qcow2.writer import Qcow2Writer
 from xenimage.formats.vhd.layout import BLOCK_SIZE
-from xenimage.formats.vhd.writer import BITMAP, GAP, NewVhd
+from xenimage.formats.vhd.writer import BITMAP, GAP
+from xenimage.formats.vmdk.writer import VmdkWriter, pack_grains
 from xenimage.model.report import ConvertReport
-from xenimage.sinks.file import FileSink
+from xenimage.sinks.file import FileSink, check_target
+from xenimage.streams.zeros import data_units
 from xenimage.units import KIB
 
 if TYPE_CHECKING:
-    from xenimage.limits import Limits
+    from collections.abc import Callable
+
     from xenimage.model.disk import Disk
-    from xenimage.model.plan import ConvertOptions
+    from xenimage.model.plan import ConvertOptions, ConvertPlan
     from xenimage.model.transfer import Progress
 
-FORMATS = ("raw", "vhd")
 _HOLE = 64 * KIB
 """bytes: smaller runs of zeros are written out, to keep files from falling into crumbs"""
 
 
-def convert(disk: Disk, options: ConvertOptions, jobs: int, limits: Limits, progress: Progress) -> ConvertReport:
-    """Write *disk* to the output that *options* name.
+class _Job(NamedTuple):
+    plan: ConvertPlan
+    passes: Passes
+    sink: FileSink
 
-    :raises UsageError: a format that cannot be written, no thread at all, or an output that may not be replaced.
+
+def check_output(options: ConvertOptions) -> None:
+    """Refuse, before anything is opened, an output that could not be written in the end.
+
+    :raises UsageError: it is a named source, exists already, or has no directory.
+    """
+    for path in (options.source.path, *options.source.backing):
+        refuse_output(options.output, path)
+    check_target(options.output, force=options.force)
+
+
+def convert(disk: Disk, plan: ConvertPlan, progress: Progress) -> ConvertReport:
+    """Write *disk* as *plan* says.
+
+    :raises UsageError: the output may not be replaced.
+    :raises UnsupportedError: the file becomes larger than its format can say.
     :raises TransferError: the output cannot be written; nothing is left of it.
     """
-    if options.format not in FORMATS:
-        raise UsageError(f"cannot write {options.format!r}", expected=" or ".join(FORMATS))
-    if options.output == "-":
-        raise UsageError("a converted disk cannot go to standard output", expected="a file")
     started = time.monotonic()
-    threads = decide_jobs(options.jobs, jobs)
-    passes = Passes(disk=disk, ranges=map_blocks(disk, limits).ranges, jobs=threads, progress=progress)
+    options = plan.options
+    passes = Passes(disk=disk, ranges=plan.blocks, jobs=plan.jobs, progress=progress)
+    write = _write_fixed if plan.subformat == FIXED else _WRITERS[options.format]
     sink = FileSink(options.output, force=options.force)
     try:
-        size, stored = _write_raw(passes, sink) if options.format == "raw" else _write_vhd(passes, sink, options)
+        stored = write(_Job(plan, passes, sink))
         sink.flush()
         sink.commit()
         output_size = sink.size
@@ -50,47 +66,94 @@ def convert(disk: Disk, options: ConvertOptions, jobs: int, limits: Limits, prog
     return ConvertReport(
         path=options.output,
         format=options.format,
-        virtual_size=size,
+        subformat=plan.subformat,
+        compression=plan.compression,
+        cluster_size=plan.cluster_size,
+        virtual_size=plan.virtual_size,
+        chs_size=plan.chs_size,
+        source_size=plan.source.virtual_size,
+        source_chs_size=plan.source.chs_size,
         data_size=stored,
         output_size=output_size,
         seconds=time.monotonic() - started,
-        findings=disk.facts.findings,
+        needs=plan.needs,
+        findings=plan.findings,
     )
 
 
-def _write_raw(passes: Passes, sink: FileSink) -> tuple[int, int]:
-    """Every byte at its place, holes where it is zero; threads write by themselves. Virtual size and bytes written."""
-    size = passes.disk.facts.virtual_size
-    zeros = bytes(_HOLE)
+def _write_raw(job: _Job, identity: ContentId | None = None) -> int:
+    """Every byte at its place, holes where it is zero; threads write by themselves. Bytes written."""
+    sink, size = job.sink, job.plan.source.virtual_size
 
     def put(number: int, block: bytearray) -> int:
         data = memoryview(block)[len(BITMAP) :][: size - number * BLOCK_SIZE]
         written = 0
-        for start in range(0, len(data), _HOLE):
-            part = bytes(data[start : start + _HOLE])
-            if part != zeros[: len(part)]:
-                sink.patch(number * BLOCK_SIZE + start, part)
-                written += len(part)
+        for first, stop in data_units(block, len(BITMAP), _HOLE):
+            part = data[first * _HOLE : stop * _HOLE]
+            sink.patch(number * BLOCK_SIZE + first * _HOLE, part)
+            written += len(part)
         return written
 
-    stored = sum(block.packed for block in passes.blocks("raw", put))
-    sink.skip(size)
-    return size, stored
+    stored = 0
+    for block in job.passes.blocks("raw", put):
+        # What is behind us is done: the sink sets the disk to work on it.
+        sink.skip(min((block.number + 1) * BLOCK_SIZE, size) - sink.size)
+        stored += block.packed
+        if identity is not None:
+            identity.add(block.number, block.mark)
+    sink.skip(job.plan.virtual_size - sink.size)
+    return stored
 
 
-def _write_vhd(passes: Passes, sink: FileSink, options: ConvertOptions) -> tuple[int, int]:
-    """The VHD that a bundle would hold. Virtual size and guest bytes stored."""
-    vhd = NewVhd(
-        virtual_size=target_size(passes.disk.facts.virtual_size),
-        timestamp=clamp_time(options.timestamp, int(time.time())),
-    )
+def _write_fixed(job: _Job) -> int:
+    """The same, and a footer behind it. Bytes written."""
+    vhd = new_fixed(job.plan)
+    identity = ContentId(b"fixed vhd", vhd.virtual_size, vhd.timestamp)
+    stored = _write_raw(job, identity)
+    job.sink.write([vhd.footer(random_uuid() if job.plan.options.random_uuid else identity.uuid())])
+    return stored
+
+
+def _write_vhd(job: _Job) -> int:
+    """The VHD that a bundle would hold. Guest bytes stored."""
+    vhd, sink = new_vhd(job.plan), job.sink
     sink.skip(vhd.head_size)
     marks: list[tuple[int, bytes]] = []
-    for block in passes.blocks("vhd", lambda _number, data: bytes(data)):
+    for block in job.passes.blocks("vhd", lambda _number, data: bytes(data)):
         sink.skip(GAP if marks else vhd.first_block - vhd.head_size)
         sink.write([block.packed])
         marks.append((block.number, block.mark))
-    uuid = random_uuid() if options.random_uuid else content_uuid(vhd, marks)
+    uuid = random_uuid() if job.plan.options.random_uuid else content_uuid(vhd, marks)
     sink.write([vhd.footer(uuid)])
     sink.patch(0, vhd.head(uuid, [number for number, _ in marks]))
-    return vhd.virtual_size, len(marks) * BLOCK_SIZE
+    return len(marks) * BLOCK_SIZE
+
+
+def _write_qcow2(job: _Job) -> int:
+    """Clusters that are not all zeros, plain or compressed. Guest bytes stored."""
+    new = new_qcow2(job.plan)
+    writer = Qcow2Writer(job.sink, new)
+    for block in job.passes.blocks("qcow2", lambda number, data: new.pack(data, len(BITMAP), number * BLOCK_SIZE)):
+        writer.add(block.packed)
+    writer.finish()
+    return writer.stored
+
+
+def _write_vmdk(job: _Job) -> int:
+    """Grains that are not all zeros, deflated. Guest bytes stored."""
+    new = new_vmdk(job.plan)
+    writer = VmdkWriter(job.sink, new)
+    identity = ContentId(b"vmdk", new.virtual_size, 0)
+    for block in job.passes.blocks("vmdk", lambda number, data: pack_grains(data, len(BITMAP), number * BLOCK_SIZE)):
+        writer.add(block.packed)
+        identity.add(block.number, block.mark)
+    writer.finish(random_uuid() if job.plan.options.random_uuid else identity.uuid())
+    return writer.stored
+
+
+_WRITERS: dict[str, Callable[[_Job], int]] = {
+    "raw": _write_raw,
+    "vhd": _write_vhd,
+    "qcow2": _write_qcow2,
+    "vmdk": _write_vmdk,
+}

@@ -129,21 +129,37 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], jobs: int) -
         pool.shutdown(cancel_futures=True)
 
 
-def content_uuid(vhd: NewVhd, marks: Iterable[tuple[int, bytes]], parent_uuid: bytes = b"") -> bytes:
-    """16 bytes that are the same for the same content, size, time and parent.
+class ContentId:
+    """An identity of 16 bytes that is the same for the same content, size and time.
 
-    Version 8 of RFC 9562, the one for values of one's own making.
+    :param what: the kind of file: one content in two kinds of files has two identities.
+    """
+
+    def __init__(self, what: bytes, size: int, timestamp: int) -> None:
+        self._digest = hashlib.sha256(b"xenimage " + what)
+        self._digest.update(size.to_bytes(8, "big") + timestamp.to_bytes(8, "big"))
+
+    def add(self, number: int, mark: bytes) -> None:
+        """Take the number and the fingerprint of a block that is stored; they come ascending."""
+        self._digest.update(number.to_bytes(8, "big") + mark)
+
+    def uuid(self) -> bytes:
+        """Return it in the form of a uuid: version 8 of RFC 9562, the one for values of one's own making."""
+        value = bytearray(self._digest.digest()[:16])
+        value[6] = value[6] & 0x0F | 0x80
+        value[8] = value[8] & 0x3F | 0x80
+        return bytes(value)
+
+
+def content_uuid(vhd: NewVhd, marks: Iterable[tuple[int, bytes]], parent_uuid: bytes = b"") -> bytes:
+    """The uuid of a VHD that is no fixed one: 16 bytes that are the same for the same content, size, time and parent.
 
     :param marks: number and fingerprint of the stored blocks, ascending.
     """
-    digest = hashlib.sha256(b"xenimage vhd" + parent_uuid)
-    digest.update(vhd.virtual_size.to_bytes(8, "big") + vhd.timestamp.to_bytes(8, "big"))
+    identity = ContentId(b"vhd" + parent_uuid, vhd.virtual_size, vhd.timestamp)
     for number, mark in marks:
-        digest.update(number.to_bytes(8, "big") + mark)
-    value = bytearray(digest.digest()[:16])
-    value[6] = value[6] & 0x0F | 0x80
-    value[8] = value[8] & 0x3F | 0x80
-    return bytes(value)
+        identity.add(number, mark)
+    return identity.uuid()
 
 
 def random_uuid() -> bytes:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from xenimage.model.plan import BundleOptions
     from xenimage.model.profile import Profile
 
+WHOLE_BLOCKS = "A VHD that is no multiple of its 2 MiB blocks is enlarged by more than asked at the next resize."
 _USTAR_MAX = 8 * GIB
 """bytes: what eleven octal digits cannot say"""
 
@@ -133,11 +134,19 @@ def target_size(source_size: int, wished: int | None = None, policy: SizePolicy 
         )
     unit = GIB if policy is SizePolicy.GIB else BLOCK_SIZE
     size = max(unit, round_up(wished or source_size, unit))
+    return require_vhd_size(size)
+
+
+def require_vhd_size(size: int) -> int:
+    """Give *size* back if a VHD can have it.
+
+    :raises UnsupportedError: it is larger than any VHD.
+    """
     if size > SIZE_MAX:
         raise UnsupportedError(
             f"the disk has {size} bytes ({format_size(size)})",
             expected=f"at most {SIZE_MAX} ({format_size(SIZE_MAX)}), the largest VHD that XenServer attaches",
-            tip="Larger disks need qcow2 (XCP-ng 8.3 and later): qemu-img convert -O qcow2 SOURCE DISK.qcow2",
+            tip="Larger disks need qcow2 (XCP-ng 8.3 and later): xenimage disk convert SOURCE DISK.qcow2 --format qcow2",
         )
     return size
 
@@ -193,18 +202,20 @@ def _size_findings(profile: Profile, source_size: int, size: int) -> list[Findin
         )
     if size != source_size:
         asked = size - source_size >= BLOCK_SIZE
-        findings.append(
-            Finding(
-                code="size.rounded",
-                severity=Severity.INFO,
-                what=f"The disk grows from {source_size} to {size} bytes; the new bytes are zeros.",
-                why="You asked for it; the guest's partitions and file systems stay as they are."
-                if asked
-                else "A VHD that is no multiple of its 2 MiB blocks is enlarged by more than asked at the next resize.",
-                act="Nothing; a backup GPT is no longer at the end, which guests repair by themselves.",
-            )
-        )
+        why = "You asked for it; the guest's partitions and file systems stay as they are." if asked else WHOLE_BLOCKS
+        findings.append(rounded_finding(source_size, size, why))
     return findings
+
+
+def rounded_finding(source_size: int, size: int, why: str) -> Finding:
+    """The finding that a disk grows."""
+    return Finding(
+        code="size.rounded",
+        severity=Severity.INFO,
+        what=f"The disk grows from {source_size} to {size} bytes; the new bytes are zeros.",
+        why=why,
+        act="Nothing; a backup GPT is no longer at the end, which guests repair by themselves.",
+    )
 
 
 def _chain_findings(profile: Profile, layers: Sequence[Layer]) -> Iterator[Finding]:

@@ -63,6 +63,9 @@ class DiskFacts:
     """the kind within the format: ``v3``, ``streamOptimized``, ``dynamic``"""
     virtual_size: int
     """bytes that the guest sees"""
+    chs_size: int | None = None
+    """bytes that the geometry of a VHD multiplies to, which some programs take for its size; None where it says nothing
+    of the size"""
     granularity: int
     """bytes: the smallest unit that the format allocates"""
     stored_size: int

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 DIGESTS = ("md5", "sha256", "sha512")
 """what Glance stores (md5 as checksum, sha512 as os_hash_value) and what people publish"""
 
+CONVERT_FORMATS = ("raw", "vhd", "qcow2", "vmdk")
+"""what a disk can be written anew as"""
+COMPRESSIONS = ("none", "zlib", "zstd")
+"""of the clusters of a qcow2"""
+ADAPTER_TYPES = ("lsilogic", "buslogic", "ide")
+"""of a VMDK"""
+
 
 class Compression(enum.Enum):
     """How the bundle is deflated, from the fastest to the smallest."""
@@ -101,16 +108,65 @@ class BundleOptions:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ConvertOptions:
-    """A disk to be written anew."""
+    """A disk to be written anew. What is None is decided by the format; what the format does not have is refused."""
 
     source: SourceOptions
     output: str
     format: str
-    """``raw`` (with holes) or ``vhd``"""
+    """one of :data:`CONVERT_FORMATS`; ``raw`` has holes where there are zeros"""
+    subformat: str | None = None
+    """vhd: ``dynamic`` (the default) or ``fixed``; vmdk: ``streamOptimized``"""
+    compression: str | None = None
+    """qcow2: ``none`` (the default), ``zlib`` or ``zstd``"""
+    cluster_size: int | None = None
+    """qcow2: bytes, a power of two from 4 KiB to 2 MiB; by default 64 KiB"""
+    adapter: str | None = None
+    """vmdk: ``lsilogic`` (the default), ``buslogic`` or ``ide``"""
     jobs: int | None = None
     random_uuid: bool = False
+    """vhd, vmdk: a new identity each time, instead of one that is the same for the same content"""
     timestamp: int | None = None
+    """vhd: as :attr:`BundleOptions.timestamp`"""
     force: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GuestNeed:
+    """What the guest on the disk will need where the disk goes, as an image property."""
+
+    name: str
+    value: str | None
+    """None: not known"""
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ConvertPlan:
+    """Everything that is decided about a disk that is to be written anew. Sizes in bytes."""
+
+    options: ConvertOptions
+    source: DiskFacts
+    subformat: str
+    """empty where the format has but one"""
+    compression: str
+    """empty where the format leaves no choice"""
+    cluster_size: int
+    """0 where the format has none"""
+    virtual_size: int
+    """what the guest sees: that of the source, or more where the format asks for whole blocks"""
+    chs_size: int | None
+    """what the geometry of the VHD that is written multiplies to; None where it says nothing of the size"""
+    blocks: tuple[tuple[int, int], ...]
+    """(first, behind the last) 2 MiB blocks that may hold data, in order"""
+    data_size: int
+    """bytes of these blocks: an upper bound of what is read and stored"""
+    output_size_max: int
+    """bytes: the file is not larger"""
+    jobs: int
+    timestamp: int
+    """Unix seconds"""
+    needs: tuple[GuestNeed, ...]
+    findings: tuple[Finding, ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from xenimage.model.extent import Extent
     from xenimage.model.finding import Finding
-    from xenimage.model.plan import Plan
+    from xenimage.model.plan import GuestNeed, Plan
     from xenimage.model.transfer import Receipt
 
 
@@ -258,7 +258,21 @@ class ConvertReport:
     output_size: int
     seconds: float
     findings: tuple[Finding, ...] = ()
-    """of the source"""
+    """of the source, and of what was written"""
+    subformat: str = ""
+    """empty where the format has but one"""
+    compression: str = ""
+    """empty where the format leaves no choice"""
+    cluster_size: int = 0
+    """0 where the format has none"""
+    chs_size: int | None = None
+    """what the geometry of a VHD that was written multiplies to; None where it says nothing of the size"""
+    source_size: int | None = None
+    """what the source shows to its guest"""
+    source_chs_size: int | None = None
+    """what the geometry of a VHD that was read multiplies to; None where it says nothing of the size"""
+    needs: tuple[GuestNeed, ...] = ()
+    """what the guest will need where the disk goes"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,8 @@ from xenimage.cli.arguments import FORMATS, add_source, positive, source_options
 from xenimage.cli.command import Outcome, OutputCommand
 from xenimage.cli.views import disk as views
 from xenimage.exceptions import NotReadyError
-from xenimage.model.plan import ConvertOptions, SourceOptions
+from xenimage.model.plan import ADAPTER_TYPES, COMPRESSIONS, CONVERT_FORMATS, ConvertOptions, SourceOptions
+from xenimage.units import parse_size
 
 if TYPE_CHECKING:
     import argparse
@@ -71,14 +72,18 @@ zeros, absent is left to the parent and reads as zeros without one."""
 class Convert(OutputCommand):
     """Write a disk anew."""
 
-    summary = "Write a disk image anew as raw or VHD"
+    summary = "Write a disk image anew as raw, VHD, qcow2 or VMDK"
     description = """\
-Writes what the guest sees of SOURCE to OUTPUT: raw with holes where there are
-zeros, or a dynamic VHD as XenServer itself writes it. OUTPUT appears under its
-name when it is complete, or not at all."""
+Writes what the guest sees of SOURCE, chains and bundles flattened, to OUTPUT:
+raw with holes where there are zeros; a dynamic VHD as XenServer itself writes
+it, or a fixed one as Azure takes it; qcow2 for KVM; a streamOptimized VMDK.
+The size is never cut. OUTPUT appears under its name when it is complete, or
+not at all."""
     examples = (
+        "xenimage disk convert debian.tgz debian.qcow2 --format qcow2",
         "xenimage disk convert debian.qcow2 debian.vhd --format vhd",
         "xenimage disk convert debian.vhd debian.raw --format raw",
+        "xenimage disk convert debian.tgz debian.qcow2 --format qcow2 --compression zstd --dry-run",
     )
     format_names = ("-f",)
 
@@ -86,23 +91,44 @@ name when it is complete, or not at all."""
         """Add the disk and the file to write."""
         add_source(parser, format_names=("--source-format",))
         parser.add_argument("output", metavar="OUTPUT", help="the file to write")
-        parser.add_argument("--format", required=True, dest="output_format", choices=("raw", "vhd"), help="its format")
-        parser.add_argument("--jobs", type=positive, metavar="N", help="threads (default: one for each CPU)")
-        parser.add_argument("--random-uuid", action="store_true", help="vhd: a new uuid each time")
-        parser.add_argument("--force", action="store_true", help="replace an output that exists")
+        parser.add_argument("--format", required=True, dest="output_format", choices=CONVERT_FORMATS, help="its format")
+        target = parser.add_argument_group("target")
+        target.add_argument(
+            "--subformat", metavar="KIND", help="vhd: dynamic (default) or fixed; vmdk: streamOptimized (the only one)"
+        )
+        target.add_argument("--compression", choices=COMPRESSIONS, help="qcow2: of its clusters (default: none)")
+        target.add_argument(
+            "--cluster-size", type=parse_size, metavar="SIZE", help="qcow2: from 4k to 2M (default: 64k)"
+        )
+        target.add_argument(
+            "--adapter-type", choices=ADAPTER_TYPES, help="vmdk: what the disk hangs on (default: lsilogic)"
+        )
+        target.add_argument("--random-uuid", action="store_true", help="vhd, vmdk: a new identity each time")
+        work = parser.add_argument_group("work")
+        work.add_argument("--jobs", type=positive, metavar="N", help="threads (default: one for each CPU)")
+        work.add_argument("--dry-run", action="store_true", help="show what would be done, and write nothing")
+        work.add_argument("--force", action="store_true", help="replace an output that exists")
 
     def execute(self, args: argparse.Namespace) -> Outcome:
-        """Convert the disk."""
+        """Convert the disk, or show the plan of it."""
         options = ConvertOptions(
             source=source_options(args),
             output=args.output,
             format=args.output_format,
+            subformat=args.subformat,
+            compression=args.compression,
+            cluster_size=args.cluster_size,
+            adapter=args.adapter_type,
             force=args.force,
             jobs=args.jobs or self.context.settings.jobs,
             timestamp=self.context.timestamp,
             random_uuid=args.random_uuid,
         )
-        report = api.convert_disk(options, limits=self.context.settings.limits, progress=self.context.progress)
+        limits = self.context.settings.limits
+        if args.dry_run:
+            plan = api.plan_conversion(options, limits=limits)
+            return Outcome(data=views.plan_record(plan), text=functools.partial(views.plan_lines, plan))
+        report = api.convert_disk(options, limits=limits, progress=self.context.progress)
         return Outcome(
             data=views.convert_record(args.source, report),
             text=functools.partial(views.convert_lines, args.source, report),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from xenimage.cli.text import Style
     from xenimage.model.disk import DiskFacts
     from xenimage.model.extent import Extent
+    from xenimage.model.plan import ConvertPlan, GuestNeed
     from xenimage.model.report import Comparison, ConvertReport, DiskMap
 
 CELLS = 64
@@ -83,16 +84,64 @@ def _fill(filled: list[int], extent: Extent, size: int) -> None:
         filled[cell] += stop - start
 
 
+def plan_record(plan: ConvertPlan) -> dict[str, Any]:
+    """Return what would be written, for programs."""
+    return {
+        "source": {"path": plan.options.source.path, **disk_record(plan.source)},
+        "path": plan.options.output,
+        "format": plan.options.format,
+        "subformat": plan.subformat or None,
+        "compression": plan.compression or None,
+        "cluster_size": plan.cluster_size or None,
+        "virtual_size": plan.virtual_size,
+        "chs_size": plan.chs_size,
+        "source_size": plan.source.virtual_size,
+        "source_chs_size": plan.source.chs_size,
+        "data_size_max": plan.data_size,
+        "size_max": plan.output_size_max,
+        "jobs": plan.jobs,
+        "guest": need_records(plan.needs),
+        "findings": finding_records(plan.findings),
+    }
+
+
+def plan_lines(plan: ConvertPlan, style: Style) -> Iterator[str]:
+    """Yield what would be written, for people."""
+    yield from disk_section("Source", plan.options.source.path, plan.source, style)
+    yield from section(
+        "Would write",
+        [
+            ("file", plan.options.output),
+            ("format", format_text(plan.options.format, plan)),
+            *sizes(plan.virtual_size, plan.chs_size, plan.source.virtual_size, plan.source.chs_size),
+            ("data", f"at most {size_text(plan.data_size)}"),
+            ("file size", f"at most {size_text(plan.output_size_max)}"),
+            ("threads", plan.jobs),
+        ],
+        style,
+    )
+    yield from need_section(plan.needs, style)
+    yield from findings_section(plan.findings, style)
+    yield "Nothing was written (--dry-run)."
+
+
 def convert_record(source: str, report: ConvertReport) -> dict[str, Any]:
     """Return a conversion for programs."""
     return {
         "source": source,
         "path": report.path,
         "format": report.format,
+        "subformat": report.subformat or None,
+        "compression": report.compression or None,
+        "cluster_size": report.cluster_size or None,
         "virtual_size": report.virtual_size,
+        "chs_size": report.chs_size,
+        "source_size": report.source_size,
+        "source_chs_size": report.source_chs_size,
         "data_size": report.data_size,
         "output_size": report.output_size,
         "seconds": round(report.seconds, 3),
+        "guest": need_records(report.needs),
         "findings": finding_records(report.findings),
     }
 
@@ -104,15 +153,46 @@ def convert_lines(source: str, report: ConvertReport, style: Style) -> Iterator[
         [
             ("file", report.path),
             ("from", source),
-            ("format", report.format),
-            ("virtual size", size_text(report.virtual_size)),
+            ("format", format_text(report.format, report)),
+            *sizes(report.virtual_size, report.chs_size, report.source_size, report.source_chs_size),
             ("data", size_text(report.data_size)),
             ("file size", size_text(report.output_size)),
             ("time", f"{report.seconds:.2f} s"),
         ],
         style,
     )
+    yield from need_section(report.needs, style)
     yield from findings_section(report.findings, style)
+
+
+def format_text(name: str, kind: ConvertPlan | ConvertReport) -> str:
+    """Return a format with its kind: ``qcow2, clusters of 64 KiB, zlib``."""
+    details = [kind.subformat]
+    if kind.cluster_size:
+        details = [f"clusters of {format_size(kind.cluster_size)}", f"compression {kind.compression}"]
+    return ", ".join(filter(None, (name, *details)))
+
+
+def sizes(size: int, chs: int | None, source: int | None, source_chs: int | None) -> Iterator[tuple[str, str]]:
+    """Yield the size that a guest sees, and what differs from it: the source's, and products of geometries."""
+    yield "virtual size", size_text(size)
+    if chs not in (None, size):
+        yield "by geometry", f"{chs} bytes; the size above counts"
+    if source not in (None, size):
+        yield "source's size", f"{source} bytes"
+    if source_chs not in (None, source):
+        yield "source's geometry", f"{source_chs} bytes; its size counts, and nothing is cut"
+
+
+def need_records(needs: Sequence[GuestNeed]) -> list[dict[str, Any]]:
+    """Return what the guest will need, for programs: null is not known."""
+    return [{"name": each.name, "value": each.value, "reason": each.reason} for each in needs]
+
+
+def need_section(needs: Sequence[GuestNeed], style: Style) -> Iterator[str]:
+    """Yield what the guest will need where the disk goes, for people."""
+    rows = [(each.name, f"{each.value or 'not known'}: {each.reason}") for each in needs]
+    return section("The guest will need, as image properties", rows, style)
 
 
 def compare_record(first: str, second: str, result: Comparison) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from xenimage.formats.vhd import layout
 from xenimage.formats.vhd.checks.findings import found
-from xenimage.formats.vhd.geometry import unpack
+from xenimage.formats.vhd.geometry import chs_size, unpack
 from xenimage.model.disk import DiskFacts, ParentReference
 from xenimage.units import KIB, SECTOR
 
@@ -26,8 +26,6 @@ _SIZE_BY_FIELD = (b"win ", b"qem2", b"d2v ", b"CTXS", layout.TAP)
 """creators whose current size qemu before 10.0 goes by (block/vpc.c); for others it multiplies the geometry"""
 _SIZE_BY_GEOMETRY = (b"vpc ", b"qemu")
 """creators whose geometry qemu from 10.0 on still multiplies"""
-_UNTOLD = 65535 << 16 | 16 << 8 | 255
-"""the largest geometry: it says nothing of the size"""
 
 
 def parent(source: ByteSource, header: layout.Header) -> ParentReference:
@@ -75,9 +73,9 @@ def _size_findings(tables: Tables) -> Iterator[Finding]:
     if footer.type == layout.FIXED and tables.data_end > tables.virtual_size:
         behind = tables.data_end - tables.virtual_size
         yield found("fixed.length", where="footer", offset=tables.virtual_size, count=behind)
-    span = unpack(footer.geometry).size
-    lost = footer.current_size - span
-    if lost > 0 and footer.creator not in _SIZE_BY_FIELD and footer.geometry != _UNTOLD:
+    span = chs_size(unpack(footer.geometry))
+    lost = 0 if span is None else footer.current_size - span
+    if lost > 0 and footer.creator not in _SIZE_BY_FIELD:
         who = "qemu" if footer.creator in _SIZE_BY_GEOMETRY else "qemu before 10.0"
         yield found("size.chs", where="footer", size=footer.current_size, span=span, who=who, lost=lost)
 
@@ -106,6 +104,7 @@ def facts(tables: Tables, file_size: int) -> DiskFacts:
         format="vhd",
         variant=layout.TYPE_NAMES.get(footer.type, f"type {footer.type}"),
         virtual_size=tables.virtual_size,
+        chs_size=chs_size(unpack(footer.geometry)),
         granularity=SECTOR if header is None else header.block_size,
         stored_size=file_size,
         identity=str(uuid.UUID(bytes=footer.uuid)),

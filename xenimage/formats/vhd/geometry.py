@@ -31,6 +31,15 @@ class Geometry(NamedTuple):
         return f"{self.cylinders}/{self.heads}/{self.sectors}"
 
 
+_LARGEST = Geometry(65535, 16, 255)
+"""of all disks from 136 899 993 600 bytes on"""
+
+
+def chs_size(geometry: Geometry) -> int | None:
+    """Bytes that the geometry spans; None for the largest, which says nothing of the size."""
+    return None if geometry == _LARGEST else geometry.size
+
+
 def unpack(word: int) -> Geometry:
     """Take the footer's 32-bit word apart."""
     return Geometry(word >> 16, word >> 8 & 0xFF, word & 0xFF)
