@@ -250,7 +250,14 @@ class FullTest(CommandTestCase):
         self.assertEqual(7, code, said)
         self.assertIn("standard output: cannot be written: no space left on device, after 0 bytes", said)
 
-    @ddt.data("raw", "vhd")
+    @ddt.data(
+        ("raw",),
+        ("vhd",),
+        ("vhd", "--subformat", "fixed"),
+        ("qcow2",),
+        ("qcow2", "--compression", "zstd"),
+        ("vmdk",),
+    )
     def test_disk_convert(self, form):
         words = [
             sys.executable,
@@ -261,11 +268,50 @@ class FullTest(CommandTestCase):
             str(self.source),
             str(self.output),
             "--format",
-            form,
+            *form,
         ]
         code, said = self.run_words(words, preexec_fn=self.limited(5 * MIB))
         self.assertEqual(7, code, said)
         self.assertEqual([], self.names())
+
+
+@ddt.ddt
+class ConvertTest(CommandTestCase):
+    """disk convert, as bundle create."""
+
+    def convert(self, form: str, *more: str, code: str = "") -> list[str]:
+        program = ["-c", code] if code else ["-m", "xenimage"]
+        words = ["disk", "convert", str(self.source), str(self.output), "--format", form, "--jobs", "2", "--quiet"]
+        return [sys.executable, *program, *words, *more]
+
+    @ddt.data(
+        *[
+            (form, method, size, end)
+            for form, method in (("raw", "skip"), ("qcow2", "patch"), ("vmdk", "write"))
+            for method, size, end in (
+                (method, 5 * MIB, signal.SIGKILL),
+                (method, 24 * MIB, signal.SIGTERM),
+                ("flush", 0, signal.SIGKILL),
+            )
+        ]
+    )
+    @ddt.unpack
+    def test_ended_at_any_moment(self, form, method, size, end):
+        self.output.write_bytes(OLD)
+        process = self.start(self.convert(form, "--force", code=HOLDING.format(method=method, size=size)))
+        _, status = os.waitpid(process.pid, os.WUNTRACED)
+        self.assertTrue(os.WIFSTOPPED(status), "ended before it stopped")
+        self.assertEqual(1, len(self.orphans()))
+        process.send_signal(end)
+        process.send_signal(signal.SIGCONT)
+        process.communicate(timeout=60)
+        self.assertEqual({signal.SIGKILL: -9, signal.SIGTERM: 143}[end], process.returncode)
+        self.assertEqual(OLD, self.output.read_bytes())
+        self.assertEqual(int(end is signal.SIGKILL), len(self.orphans()))
+        code, said = self.run_words(self.convert(form, "--force"))
+        self.assertEqual((0, ["out.tgz"]), (code, self.names()), said)
+        self.run_tool("qemu-img", "convert", "-f", form, "-O", "raw", self.output, "back.raw")
+        self.assert_same_bytes(NOISE * 24, (self.scratch / "back.raw").read_bytes())
 
 
 @ddt.ddt

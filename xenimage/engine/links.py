@@ -23,11 +23,13 @@ _BEFORE = ("/", "\\", ":")
 
 
 class Told:
-    """*disk* with other findings."""
+    """*disk* with other findings, and perhaps in a place where reading is cheap in ascending order alone."""
 
-    def __init__(self, disk: Disk, findings: Sequence[Finding]) -> None:
+    def __init__(self, disk: Disk, findings: Sequence[Finding], *, sequential: bool = False) -> None:
         self._disk = disk
-        self.facts: DiskFacts = dataclasses.replace(disk.facts, findings=tuple(findings))
+        self.facts: DiskFacts = dataclasses.replace(
+            disk.facts, findings=tuple(findings), sequential=sequential or disk.facts.sequential
+        )
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """See :meth:`xenimage.model.disk.Disk.read_into`."""

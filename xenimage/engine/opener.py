@@ -137,7 +137,7 @@ def _open_bundle_chain(options: SourceOptions, limits: Limits, output: str | Non
     source = open_file(options.path)
     try:
         bundle = _open_bundle(source, limits)
-        disks = open_bundle_layers(bundle, open_vhd, limits)
+        disks: list[Disk] = [_in_stream(disk) for disk in open_bundle_layers(bundle, open_vhd, limits)]
         return Chain(disks=disks, paths=[f"{options.path}:{member.name}" for member in bundle.chain()])
     except BaseException:
         source.close()
@@ -239,7 +239,7 @@ def _open_one(
         if format_name == BUNDLE or (format_name is None and is_gzip(source)):
             if snapshot is not None:
                 raise UsageError("a bundle has no internal snapshots", where=path)
-            return open_bundle_disk(_open_bundle(source, limits), open_vhd, limits)
+            return _in_stream(open_bundle_disk(_open_bundle(source, limits), open_vhd, limits))
         return registry.open_disk(
             source,
             limits,
@@ -277,6 +277,11 @@ def _open_extent(path: str, output: str | None, name: str) -> FileSource:
         source.close()
         raise
     return source
+
+
+def _in_stream(disk: Disk) -> Disk:
+    """*disk*, marked as standing in a deflated stream: a second reader would start it from its beginning again."""
+    return Told(disk, disk.facts.findings, sequential=True)
 
 
 def _open_bundle(source: ByteSource, limits: Limits) -> Bundle:

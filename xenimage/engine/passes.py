@@ -101,9 +101,7 @@ class Passes:
         clear(data[there:])
         return number, buffer
 
-    def _pack(
-        self, block: tuple[int, bytearray], pack: Callable[[int, bytearray], Packed]
-    ) -> Block[Packed] | None:
+    def _pack(self, block: tuple[int, bytearray], pack: Callable[[int, bytearray], Packed]) -> Block[Packed] | None:
         number, buffer = block
         try:
             if buffer == _EMPTY:  # memcmp: ends at the first byte that differs

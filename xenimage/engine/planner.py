@@ -146,7 +146,7 @@ def require_vhd_size(size: int) -> int:
         raise UnsupportedError(
             f"the disk has {size} bytes ({format_size(size)})",
             expected=f"at most {SIZE_MAX} ({format_size(SIZE_MAX)}), the largest VHD that XenServer attaches",
-            tip="Larger disks need qcow2 (XCP-ng 8.3 and later): xenimage disk convert SOURCE DISK.qcow2 --format qcow2",
+            tip="Larger disks need qcow2 (XCP-ng 8.3 and later): xenimage disk convert SOURCE NEW.qcow2 --format qcow2",
         )
     return size
 

@@ -14,10 +14,11 @@ from unittest import mock
 from tests.base import TestCase
 from xenimage import conf
 from xenimage.cli.app import main
+from xenimage.engine.conversion import guest_needs
 from xenimage.model.disk import DiskFacts, ParentReference
 from xenimage.model.extent import Extent, Kind
 from xenimage.model.finding import Finding, Severity
-from xenimage.model.plan import BundleOptions, Layer, Plan, SourceOptions
+from xenimage.model.plan import BundleOptions, ConvertOptions, ConvertPlan, Layer, Plan, SourceOptions
 from xenimage.model.report import (
     BundleFacts,
     BundleReport,
@@ -284,10 +285,34 @@ def convert_report() -> ConvertReport:
     return ConvertReport(
         path="debian.vhd",
         format="vhd",
+        subformat="dynamic",
         virtual_size=10 * GIB,
+        chs_size=20805 * 16 * 63 * 512,
+        source_size=10 * GIB - 512,
         data_size=1000 * MIB,
         output_size=1001 * MIB,
         seconds=2.5,
+        needs=guest_needs("vhd"),
+    )
+
+
+def convert_plan() -> ConvertPlan:
+    source = disk_facts(format="vhd", variant="dynamic", chs_size=20805 * 16 * 63 * 512)
+    return ConvertPlan(
+        options=ConvertOptions(source=SourceOptions(path="a.tgz"), output="a.qcow2", format="qcow2"),
+        source=source,
+        subformat="",
+        compression="none",
+        cluster_size=64 << 10,
+        virtual_size=10 * GIB,
+        chs_size=None,
+        blocks=((0, 600),),
+        data_size=1200 * MIB,
+        output_size_max=1201 * MIB,
+        jobs=2,
+        timestamp=946684800,
+        needs=guest_needs("qcow2"),
+        findings=(),
     )
 
 

@@ -35,6 +35,7 @@ CASES = {
     "finding-show": ("finding", "show", "vhd.footer.hidden_leaf"),
     "disk-map": ("disk", "map", "debian.qcow2"),
     "disk-convert": ("disk", "convert", "debian.qcow2", "debian.vhd", "--format", "vhd"),
+    "disk-convert-dry-run": ("disk", "convert", "a.tgz", "a.qcow2", "--format", "qcow2", "--dry-run"),
     "disk-compare": ("disk", "compare", "a.raw", "b.vhd"),
     "profile-list": ("profile", "list"),
     "profile-show": ("profile", "show", "rackspace"),
@@ -57,6 +58,7 @@ class FakedTestCase(CliTestCase):
             show_disk=support.child_facts(),
             map_disk=support.disk_map(),
             convert_disk=support.convert_report(),
+            plan_conversion=support.convert_plan(),
             compare_disks=support.different(),
             profiles=BUILTIN,
             doctor=support.diagnoses(),
@@ -216,7 +218,9 @@ class UsageTest(FakedTestCase):
         ("bundle", "create", "x", "--output", "y", "--compression", "xz"),
         ("bundle", "create", "x", "--out", "y"),
         ("disk", "convert", "x", "y"),
-        ("disk", "convert", "x", "y", "--format", "qcow2"),
+        ("disk", "convert", "x", "y", "--format", "vdi"),
+        ("disk", "convert", "x", "y", "--format", "qcow2", "--compression", "xz"),
+        ("disk", "convert", "x", "y", "--format", "qcow2", "--cluster-size", "big"),
         ("disk", "map", "x", "-f", "shell"),
         ("disk", "show", "x", "-f", "csv"),
         ("profile", "show", "hyper-v"),
@@ -423,6 +427,18 @@ class OtherCommandsTest(FakedTestCase):
         self.assertEqual(0, run.code)
         expected = (SourceOptions(path="a", format="raw"), SourceOptions(path="b", format="vhd"))
         self.assertEqual(expected, self.asked("compare_disks"))
+
+    def test_convert_passes_all_that_is_wished(self) -> None:
+        words = "disk convert a b --format qcow2 --compression zstd --cluster-size 2M --dry-run"
+        self.assertEqual(0, self.run_cli(*words.split()).code)
+        source = SourceOptions(path="a")
+        wanted = ConvertOptions(source=source, output="b", format="qcow2", compression="zstd", cluster_size=2 << 20)
+        self.assertEqual((wanted,), self.asked("plan_conversion"))
+        self.assertFalse(self.api["convert_disk"].called)
+        words = "disk convert a b --format vmdk --subformat streamOptimized --adapter-type ide"
+        self.assertEqual(0, self.run_cli(*words.split()).code)
+        wanted = ConvertOptions(source=source, output="b", format="vmdk", subformat="streamOptimized", adapter="ide")
+        self.assertEqual((wanted,), self.asked("convert_disk"))
 
     def test_convert_tells_its_two_formats_apart(self) -> None:
         words = "disk convert a b --format vhd --source-format raw -f json --force --random-uuid --jobs 2"

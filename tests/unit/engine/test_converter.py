@@ -12,7 +12,9 @@ from tests.base import TestCase
 from tests.fakes.vhd_util import Vhd, unpack_bundle
 from tests.unit.engine.support import BLOCK, MIB, FakeDisk, Watcher
 from xenimage import api
+from xenimage.engine.conversion import plan_conversion
 from xenimage.engine.converter import convert
+from xenimage.engine.mapper import map_blocks
 from xenimage.exceptions import TransferError, UnsupportedError, UsageError
 from xenimage.limits import STRICT
 from xenimage.model.plan import BundleOptions, ConvertOptions, SourceOptions
@@ -33,7 +35,11 @@ class ConvertTest(TestCase):
     def convert(self, form, disk=None, jobs=3, wished=None, **wishes):
         source = SourceOptions(path="x")
         options = ConvertOptions(source=source, output=str(self.output), format=form, jobs=wished, **wishes)
-        return convert(disk or self.disk, options, jobs, STRICT, Watcher())
+        disk = disk or self.disk
+        plan = plan_conversion(options, disk.facts, map_blocks(disk, STRICT), jobs=jobs, now=1_700_000_000)
+        report = convert(disk, plan, Watcher())
+        self.assertLessEqual(self.output.stat().st_size, plan.output_size_max)
+        return report
 
     @ddt.data(1, 4)
     def test_raw(self, jobs):
@@ -81,20 +87,108 @@ class ConvertTest(TestCase):
             found.add(Vhd(self.output.read_bytes()).footer["uuid"])
         self.assertEqual(2, len(found))
 
-    @ddt.data("qcow2", "", "RAW")
+    @ddt.data("vhdx", "", "RAW")
     def test_another_format(self, form):
-        with self.assertRaisesRegex(UsageError, f"cannot write '{form}', expected raw or vhd"):
+        with self.assertRaisesRegex(UsageError, f"cannot write '{form}', expected one of raw, vhd, qcow2, vmdk"):
             self.convert(form)
+
+    @ddt.data(
+        ("raw", {"subformat": "fixed"}, "a subformat is asked for, which raw does not have, expected vhd or vmdk"),
+        ("qcow2", {"subformat": "fixed"}, "a subformat is asked for, which qcow2 does not have, expected vhd or vmdk"),
+        ("vhd", {"subformat": "thin"}, "'thin' is no subformat of vhd, expected dynamic or fixed"),
+        ("vmdk", {"subformat": "fixed"}, "'fixed' is no subformat of vmdk, expected streamOptimized"),
+        ("vhd", {"compression": "zlib"}, "a compression is asked for, which vhd does not have, expected qcow2"),
+        ("vmdk", {"compression": "none"}, "a compression is asked for, which vmdk does not have, expected qcow2"),
+        ("qcow2", {"compression": "xz"}, "'xz' is no compression of qcow2, expected none or zlib or zstd"),
+        ("raw", {"cluster_size": 65536}, "a cluster size is asked for, which raw does not have, expected qcow2"),
+        ("qcow2", {"cluster_size": 512}, r"clusters of 512 B are asked for, expected one of 4k, 8k, .*, 2048k"),
+        ("qcow2", {"cluster_size": 0}, "clusters of 0 B are asked for"),
+        ("qcow2", {"cluster_size": 65537}, "clusters of 64.00 KiB are asked for"),
+        ("qcow2", {"adapter": "ide"}, "an adapter type is asked for, which qcow2 does not have, expected vmdk"),
+        ("vmdk", {"adapter": "sata"}, "'sata' is no adapter type of vmdk, expected lsilogic or buslogic or ide"),
+        ("qcow2", {"random_uuid": True}, "a random uuid is asked for, which qcow2 does not have, expected vhd or vmdk"),
+        ("raw", {"random_uuid": True}, "a random uuid is asked for, which raw does not have, expected vhd or vmdk"),
+    )
+    @ddt.unpack
+    def test_wishes_that_make_no_sense(self, form, wishes, text):
+        with self.assertRaisesRegex(UsageError, f"^{text}"):
+            self.convert(form, **wishes)
+        self.assertEqual([], os.listdir(self.scratch))
+
+    @ddt.data(
+        ("qcow2", {}),
+        ("qcow2", {"compression": "zlib"}),
+        ("qcow2", {"compression": "zstd", "cluster_size": 4096}),
+        ("vmdk", {}),
+        ("vhd", {"subformat": "fixed"}),
+        ("raw", {}),
+    )
+    @ddt.unpack
+    def test_the_same_bytes_whatever_the_threads(self, form, wishes):
+        found = set()
+        for jobs in (1, 2, 5):
+            for disk in (self.disk, FakeDisk(SIZE, self.disk.data, sequential=True)):
+                self.convert(form, disk, jobs=jobs, force=True, **wishes)
+                found.add(self.output.read_bytes())
+        self.assertEqual(1, len(found))
+
+    def test_qcow2_tells_what_it_did(self):
+        report = self.convert("qcow2", compression="zlib", cluster_size=4096)
+        self.assertEqual(
+            ("qcow2", "", "zlib", 4096, SIZE, SIZE, None, None),
+            (
+                report.format,
+                report.subformat,
+                report.compression,
+                report.cluster_size,
+                report.virtual_size,
+                report.source_size,
+                report.chs_size,
+                report.source_chs_size,
+            ),
+        )
+        self.assertEqual(3 * MIB + 2 * 4096, report.data_size)
+        self.assertEqual(["hw_firmware_type", "hw_disk_bus", "hw_vif_model"], [each.name for each in report.needs])
+        self.assertEqual({None}, {each.value for each in report.needs})
+        self.assertEqual((), report.findings)
+
+    def test_fixed_vhd(self):
+        report = self.convert("vhd", subformat="fixed", timestamp=1_600_000_000)
+        found = self.output.read_bytes()
+        self.assertEqual((20 * MIB, 20 * MIB + 512), (report.virtual_size, len(found)))
+        self.assert_same_bytes(bytes(self.content).ljust(20 * MIB, b"\0"), found[:-512])
+        self.assertLess(self.output.stat().st_blocks * 512, 5 * MIB)
+        self.assertEqual(["size.rounded"], [each.code for each in report.findings])
+        self.assertIn("Azure", report.findings[0].why)
+        # 602/4/17: 20 MiB are 40960 sectors, 2409 whole tracks of 17.
+        self.assertEqual((602 * 4 * 17 * 512, SIZE), (report.chs_size, report.source_size))
+        self.assertEqual(["hw_firmware_type"], [each.name for each in report.needs])
+
+    def test_fixed_vhds_of_whole_mib_keep_their_size(self):
+        for size, wanted in ((20 * MIB, 20 * MIB), (20 * MIB + 512, 21 * MIB), (33 * MIB, 33 * MIB), (512, 20 * MIB)):
+            report = self.convert("vhd", FakeDisk(size), subformat="fixed", force=True)
+            self.assertEqual((wanted, wanted + 512), (report.virtual_size, report.output_size))
+
+    @ddt.data("dynamic", "fixed")
+    def test_too_large_for_a_vhd_of_either_kind(self, subformat):
+        with self.assertRaisesRegex(
+            UnsupportedError, "the disk has 2191507062784 bytes .*, expected at most 2190433320960"
+        ):
+            self.convert("vhd", FakeDisk(2041 << 30), subformat=subformat)
+        self.assertEqual([], os.listdir(self.scratch))
+
+    def test_a_random_identity_of_vmdk_and_fixed_vhd(self):
+        for form, wishes in (("vmdk", {}), ("vhd", {"subformat": "fixed"})):
+            found = set()
+            for _ in range(2):
+                self.convert(form, random_uuid=True, force=True, **wishes)
+                found.add(self.output.read_bytes())
+            self.assertEqual(2, len(found), form)
 
     @ddt.data(0, -1)
     def test_no_thread_at_all(self, jobs):
         with self.assertRaisesRegex(UsageError, f"{jobs} jobs are asked for, expected at least 1"):
             self.convert("raw", wished=jobs)
-
-    def test_too_large_for_a_vhd(self):
-        with self.assertRaises(UnsupportedError):
-            self.convert("vhd", FakeDisk(2041 << 30))
-        self.assertEqual([], os.listdir(self.scratch))
 
     def test_an_output_that_exists(self):
         self.output.write_bytes(b"old")
@@ -102,11 +196,11 @@ class ConvertTest(TestCase):
             self.convert("raw")
         self.assertEqual(b"old", self.output.read_bytes())
 
-    @ddt.data("raw", "vhd")
+    @ddt.data("raw", "vhd", "qcow2", "vmdk")
     def test_a_failing_device_leaves_nothing(self, form):
         self.output.write_bytes(b"old")
         for name in ("os.pwrite", "os.pwritev"):
-            if (form, name) == ("raw", "os.pwritev"):
+            if form in ("raw", "qcow2") and name == "os.pwritev":
                 continue
             with (
                 unittest.mock.patch(name, side_effect=OSError(28, "No space left on device")),

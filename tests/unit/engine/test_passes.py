@@ -125,6 +125,34 @@ class PassesTest(TestCase):
         self.assertEqual(1, len(disk.readers))
         self.assertEqual([number * BLOCK for number in range(20)], disk.offsets)
 
+    def test_the_blocks_of_a_sequential_disk_are_packed_by_all_threads(self):
+        disk = FakeDisk(12 * BLOCK, {number * BLOCK: b"x" for number in range(12)}, sequential=True)
+        barrier = threading.Barrier(3, timeout=10)
+        found = list(self.passes(disk, ((0, 12),), jobs=3).blocks("x", lambda number, _: barrier.wait() * 0 + number))
+        self.assertEqual(list(range(12)), [block.packed for block in found])
+        self.assertEqual(1, len(disk.readers))
+        self.assertEqual(0, threads())
+
+    def test_a_sequential_disk_is_read_only_so_far_ahead(self):
+        disk = FakeDisk(90 * BLOCK, {number * BLOCK: b"x" for number in range(90)}, sequential=True)
+        for done, _ in enumerate(self.passes(disk, ((0, 90),), jobs=2).blocks("x", lambda *_: None)):
+            self.assertLessEqual(len(disk.offsets), done + 3 * 2 + 3 + 1)
+
+    @ddt.data(True, False)
+    def test_an_error_of_the_disk_ends_the_threads(self, sequential):
+        disk = FakeDisk(30 * BLOCK, {number * BLOCK: b"x" for number in range(30)}, sequential=sequential)
+        real = disk.read_into
+
+        def read_into(offset, buffer):
+            if offset == 17 * BLOCK:
+                raise OSError("broken")
+            real(offset, buffer)
+
+        disk.read_into = read_into
+        with self.assertRaisesRegex(OSError, "broken"):
+            list(self.passes(disk, ((0, 30),), jobs=2).blocks("x", lambda *_: None))
+        self.assertEqual(0, threads())
+
     def test_an_error_ends_the_stage_and_the_threads(self):
         disk = FakeDisk(20 * BLOCK, {number * BLOCK: b"x" for number in range(20)})
 

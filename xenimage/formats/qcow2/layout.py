@@ -6,7 +6,6 @@ numbers are big-endian; offsets and sizes are bytes unless said otherwise.
 
 from __future__ import annotations
 
-import array
 import dataclasses
 import struct
 import sys
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 from xenimage.exceptions import FormatError, UnsupportedError
 
 if TYPE_CHECKING:
+    import array
     from collections.abc import Iterator
 
 MAGIC = b"QFI\xfb"
@@ -286,7 +286,9 @@ def pack_header(header: Header, backing_name: bytes = b"", backing_format: bytes
     """
     extensions = [(BACKING_FORMAT, backing_format)] if backing_format else []
     extensions.append((FEATURE_NAMES, b"".join(_FEATURE_NAME.pack(*each) for each in _NAMED_FEATURES)))
-    tail = b"".join(_EXTENSION.pack(kind, len(data)) + data.ljust(-(-len(data) // 8) * 8, b"\0") for kind, data in extensions)
+    tail = b"".join(
+        _EXTENSION.pack(kind, len(data)) + data.ljust(-(-len(data) // 8) * 8, b"\0") for kind, data in extensions
+    )
     tail += _EXTENSION.pack(END_OF_EXTENSIONS, 0)
     head = _HEADER_V2.pack(
         MAGIC,

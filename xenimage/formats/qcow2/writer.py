@@ -16,7 +16,7 @@ from xenimage.formats.qcow2 import layout
 from xenimage.formats.qcow2.refcounts import Refcounts
 from xenimage.streams.compress import deflate_raw, zstd
 from xenimage.streams.zeros import data_units
-from xenimage.units import KIB, MIB, SECTOR, format_size, round_up
+from xenimage.units import KIB, SECTOR, format_size, round_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
