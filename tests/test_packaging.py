@@ -6,6 +6,7 @@ import configparser
 import email
 import os
 import pathlib
+import shutil
 import pkgutil
 import re
 import subprocess
@@ -52,12 +53,12 @@ class BuildTestCase(TestCase):
         for name in self._sources():
             target = self.tree / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes((ROOT / name).read_bytes())
+            shutil.copy(ROOT / name, target)
 
     def _sources(self) -> list[str]:
         """Names of the files that a build reads."""
         names = ["README.rst", "LICENSE", "MANIFEST.in", "pyproject.toml", "requirements.txt", "setup.cfg", "setup.py"]
-        names += [".git_archival.txt", ".gitattributes"]
+        names += [".git_archival.txt", ".gitattributes", "share/bin/vhd-util"]
         names += [path.relative_to(ROOT).as_posix() for path in (ROOT / "xenimage").rglob("*.py")]
         return [name for name in names if (ROOT / name).exists()]
 
@@ -88,6 +89,7 @@ class BuildTestCase(TestCase):
         with zipfile.ZipFile(wheel) as archive:
             information = f"xenimage-{version}.dist-info"
             names = set(archive.namelist())
+            modes = {each.filename.partition(".data/")[2]: each.external_attr >> 16 for each in archive.infolist()}
             metadata = email.message_from_bytes(archive.read(f"{information}/METADATA"))
             points = configparser.ConfigParser()
             points.read_string(archive.read(f"{information}/entry_points.txt").decode())
@@ -97,6 +99,8 @@ class BuildTestCase(TestCase):
         self.assertEqual("Apache-2.0", metadata["License-Expression"])
         self.assertIn("cliff", " ".join(metadata.get_all("Requires-Dist", [])))
         self.assertEqual("xenimage.cli.app:main", points["console_scripts"]["xenimage"])
+        self.assertEqual("xenimage.vhdutil.app:main", points["console_scripts"]["xenimage-vhd-util"])
+        self.assertTrue(modes["data/share/xenimage/bin/vhd-util"] & 0o111, "pip keeps the mode that it has here")
 
     def test_from_git_before_the_first_tag(self) -> None:
         self._git("init", "--quiet")

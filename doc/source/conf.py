@@ -39,4 +39,7 @@ openstackdocs_auto_name = False
 openstackdocs_pdf_link = False
 openstackdocs_use_storyboard = False
 
-man_pages = [("man/xenimage", "xenimage", "turn disk images into what a Xen cloud boots, and back", author, 1)]
+man_pages = [
+    ("man/xenimage", "xenimage", "turn disk images into what a Xen cloud boots, and back", author, 1),
+    ("man/xenimage-vhd-util", "xenimage-vhd-util", "look at VHD files and change them, as vhd-util does", author, 1),
+]

@@ -37,6 +37,7 @@ class Image:
         self.tables = tables
         self.footer = footer
         self.header = tables.header if footer.type in (layout.DYNAMIC, layout.DIFFERENCING) else None
+        self._table: list[int] | None = None
 
     def __enter__(self) -> Image:
         return self
@@ -67,7 +68,9 @@ class Image:
         bat = self.tables.bat
         if self.header is None or bat is None or self.header.max_entries < self.tables.blocks:
             raise UtilError("", INVALID)
-        return bat[: self.tables.blocks].tolist()
+        if self._table is None:
+            self._table = bat[: self.tables.blocks].tolist()
+        return self._table
 
     def stored(self) -> list[tuple[int, int]]:
         """(block, sector) of the stored blocks, in order of the blocks."""
