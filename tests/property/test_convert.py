@@ -16,7 +16,7 @@ import hypothesis.strategies as st
 
 from tests.base import TestCase
 from xenimage import api
-from xenimage.model.plan import ConvertOptions, ConvertPlan, SourceOptions
+from xenimage.model.plan import BundleOptions, ConvertOptions, ConvertPlan, SourceOptions
 
 if TYPE_CHECKING:
     from xenimage.model.report import ConvertReport
@@ -150,3 +150,30 @@ class CompareTest(TestCase):
         self.assertIn("compression type: zstd", done)
         self.assertIn("compat: 1.1", done)
         self.assertIn("corrupt: false", done)
+
+
+@ddt.ddt
+class BundleTest(TestCase):
+    """From a bundle, which passes by in one stream, come the same bytes as from the disk that it was made of."""
+
+    @ddt.data(*TARGETS)
+    @ddt.unpack
+    def test_gives_what_its_disk_gives(self, form, wishes):
+        source, bundle = self.scratch / "in.raw", self.scratch / "a.tgz"
+        with source.open("wb") as stream:
+            stream.write(NOISE[:MIB] + b"text" * MIB + bytes(3 * MIB) + NOISE)
+            stream.seek(30 * MIB + 4096)
+            stream.write(b"the end")
+            stream.truncate(32 * MIB)
+        api.create_bundle(BundleOptions(source=SourceOptions(path=str(source)), output=str(bundle)))
+        found = []
+        for number, path in enumerate((source, bundle)):
+            place = self.scratch / str(number)
+            place.mkdir()
+            output = place / "out"
+            options = ConvertOptions(
+                source=SourceOptions(path=str(path)), output=str(output), format=form, jobs=3, **wishes
+            )
+            found.append((api.convert_disk(options).virtual_size, output.read_bytes()))
+        self.assertEqual(found[0][0], found[1][0])
+        self.assert_same_bytes(found[0][1], found[1][1])
