@@ -6,9 +6,9 @@ import configparser
 import email
 import os
 import pathlib
-import shutil
 import pkgutil
 import re
+import shutil
 import subprocess
 import sys
 import tomllib

@@ -57,12 +57,14 @@ class InplaceFile(FileSource):
 def open_inplace(path: str | os.PathLike[str]) -> InplaceFile:
     """Open the regular file that the user named, for reading and writing, and keep other users of this function out.
 
-    :raises UsageError: no such file, no permission; its cause is the OSError.
+    A symbolic link is not followed: an archive that a stranger packed may hold one, and what it leads to would change.
+
+    :raises UsageError: no such file, no permission, a link; its cause is the OSError.
     :raises UnsafeError: it is no regular file, or is being changed by somebody else.
     """
     name = os.fspath(path)
     try:
-        descriptor = os.open(name, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = os.open(name, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     except OSError as error:
         raise UsageError(f"cannot be opened: {(error.strerror or '').lower()}", where=name) from error
     try:

@@ -62,6 +62,9 @@ def _coalesce(name: str) -> int:
             # The whole chain: a loop would make the disk its own parent.
             _require_no_loop(name)
             parent = image.parent()
+            if image.has_linked_parent():
+                warn(f"{parent} is reached through a symbolic link, and is not written to")
+                raise UtilError("", errno.ELOOP)
         except UtilError as error:
             raise UtilError(f"error finding {name} parent: -{error.status}", error.status) from error
         raw = image.has_raw_parent

@@ -6,6 +6,7 @@ error instead of a hang.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from typing import TYPE_CHECKING
@@ -111,15 +112,25 @@ class Image:
                 yield path
 
     def resolve(self, path: str) -> str:
-        """The file that a locator's *path* leads to.
+        """The file that a locator's *path* leads to, links followed.
 
         :raises UtilError: there is none.
         """
+        return os.path.realpath(self._found(path))
+
+    def _found(self, path: str) -> str:
         beside = os.path.join(os.path.dirname(os.path.realpath(self.name)), path)
         for found in ([path] if os.path.isabs(path) else []) + [beside]:
             if os.access(found, os.R_OK):
-                return os.path.realpath(found)
+                return found
         raise UtilError("", errno.ENOENT)
+
+    def has_linked_parent(self) -> bool:
+        """Whether a symbolic link leads to the parent."""
+        for path in self.locator_texts():
+            with contextlib.suppress(UtilError):
+                return os.path.islink(self._found(path))
+        return False
 
     def parent(self) -> str:
         """The absolute path of the parent: the first that a locator leads to.

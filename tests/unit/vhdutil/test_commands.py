@@ -134,6 +134,17 @@ class ModifyTest(UtilTestCase):
         file.close()
         self.assert_prints("", "set", "-n", "a.vhd", "-f", "hidden", "-v", "1")
 
+    def test_links_are_not_written_through(self) -> None:
+        """A bundle may hold one, and tar and Cinder take it."""
+        os.symlink("a.vhd", "1.vhd")
+        self.child("0.vhd", parent="1.vhd")
+        before = pathlib.Path("a.vhd").read_bytes()
+        for words in (("resize", "-s", "200", "-j", "jr"), ("set", "-f", "hidden", "-v", "1"), ("repair",)):
+            self.assert_prints("error opening 1.vhd: -40\n", *words, "-n", "1.vhd", status=40)
+        self.assertEqual(40, self.run_util("coalesce", "-n", "0.vhd")[0])
+        self.assertEqual(before, pathlib.Path("a.vhd").read_bytes())
+        self.assert_prints("hidden: 0\n", "query", "-n", "1.vhd", "-f")
+
     def test_what_set_refuses(self) -> None:
         for field, value in (("hidden", "2"), ("marker", "256"), ("other", "1"), ("hidden", "-1")):
             status, text = self.run_util("set", "-n", "a.vhd", "-f", field, "-v", value)
