@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from xenimage.containers.bundle import check as bundle_check
 from xenimage.containers.bundle import reader as bundle_reader
+from xenimage.containers.bundle.forward import ForwardDisk, NotForwardError
 from xenimage.engine import (
     bundler,
     chains,
@@ -23,6 +24,7 @@ from xenimage.engine import (
     diagnosis,
     extractor,
     kinds,
+    layered,
     mapper,
     opener,
     planner,
@@ -38,6 +40,7 @@ from xenimage.sources.file import open_file
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from xenimage.containers.bundle.forward import Forward
     from xenimage.limits import Limits
     from xenimage.model.disk import Disk, DiskFacts
     from xenimage.model.kind import FindingKind
@@ -53,6 +56,8 @@ if TYPE_CHECKING:
         Diagnosis,
         DisksReport,
         ExtractReport,
+        LayersPlan,
+        LayersReport,
     )
     from xenimage.model.transfer import Progress
 
@@ -208,8 +213,43 @@ def convert_disk(options: ConvertOptions, *, limits: Limits = STRICT, progress: 
     """
     conversion.check_wishes(options)
     converter.check_output(options)
+    with contextlib.suppress(NotForwardError), opener.passing(options.source, limits, options.output) as forward:
+        if forward is not None and (forward.single or options.format == "raw"):
+            return _convert_passing(options, forward, limits, progress)
     with contextlib.closing(opener.open_source(options.source, limits, output=options.output)) as disk:
         return converter.convert(disk, _plan_conversion(options, disk, limits), progress)
+
+
+def plan_layers(options: ConvertOptions, *, limits: Limits = STRICT) -> LayersPlan:
+    """Tell what :func:`convert_layers` would write.
+
+    :raises XenimageError: as :func:`convert_layers`.
+    """
+    conversion.check_wishes(options)
+    with contextlib.closing(opener.open_chain(options.source, limits, output=options.output, members=True)) as chain:
+        return layered.plan_layers(chain, options, limits)
+
+
+def convert_layers(options: ConvertOptions, *, limits: Limits = STRICT, progress: Progress = SILENT) -> LayersReport:
+    """Write a chain anew as qcow2 images over each other, ``base.qcow2`` to ``leaf.qcow2``, in a directory.
+
+    The layers are files (``backing``, ``follow``), the members of a bundle, or internal snapshots.
+
+    :raises UsageError: another format than qcow2, a chain of one, a directory that cannot be made.
+    :raises TransferError: a source cannot be read, or a file not be written.
+    """
+    conversion.check_wishes(options)
+    with contextlib.closing(opener.open_chain(options.source, limits, output=options.output, members=True)) as chain:
+        return layered.convert_layers(chain, options, usable_cpus(), limits, progress)
+
+
+def _convert_passing(options: ConvertOptions, forward: Forward, limits: Limits, progress: Progress) -> ConvertReport:
+    """Convert a bundle while it is read once, from its start to its end."""
+    disk = ForwardDisk(forward)
+    plan = _plan_conversion(options, disk, limits)
+    if forward.single:
+        return converter.convert(disk, plan, progress, disk.finish)
+    return converter.convert_passing(forward, plan, progress)
 
 
 def _plan_conversion(options: ConvertOptions, disk: Disk, limits: Limits) -> ConvertPlan:

@@ -76,6 +76,8 @@ def check_wishes(options: ConvertOptions) -> None:
         raise UsageError(f"cannot write {form!r}", expected=f"one of {', '.join(CONVERT_FORMATS)}")
     if options.output == "-":
         raise UsageError("a converted disk cannot go to standard output", expected="a file")
+    if options.layers and form != "qcow2":
+        raise UsageError(f"layers are to be kept as {form}", expected="--format qcow2")
     if options.subformat is not None:
         _choice("subformat", options.subformat, SUBFORMATS[form], form)
     for name, what, formats in _ONLY:

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from xenimage.engine.conversion import FIXED, new_fixed, new_qcow2, new_vhd, new_vmdk
+from xenimage.engine.flattening import flatten
 from xenimage.engine.opener import refuse_output
 from xenimage.engine.passes import ContentId, Passes, content_uuid, random_uuid
 from xenimage.formats.qcow2.writer import Qcow2Writer
@@ -20,6 +21,7 @@ from xenimage.units import KIB
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from xenimage.containers.bundle.forward import Forward
     from xenimage.model.disk import Disk
     from xenimage.model.plan import ConvertOptions, ConvertPlan
     from xenimage.model.transfer import Progress
@@ -44,20 +46,58 @@ def check_output(options: ConvertOptions) -> None:
     check_target(options.output, force=options.force)
 
 
-def convert(disk: Disk, plan: ConvertPlan, progress: Progress) -> ConvertReport:
+def convert(
+    disk: Disk, plan: ConvertPlan, progress: Progress, prove: Callable[[], None] | None = None
+) -> ConvertReport:
     """Write *disk* as *plan* says.
 
+    :param prove: called when all was read, before the output gets its name: what it raises ends the matter.
     :raises UsageError: the output may not be replaced.
     :raises UnsupportedError: the file becomes larger than its format can say.
     :raises TransferError: the output cannot be written; nothing is left of it.
     """
+    passes = Passes(disk=disk, ranges=plan.blocks, jobs=plan.jobs, progress=progress)
+    write = _write_fixed if plan.subformat == FIXED else _WRITERS[plan.options.format]
+
+    def run(sink: FileSink) -> int:
+        stored = write(_Job(plan, passes, sink))
+        if prove is not None:
+            prove()
+        return stored
+
+    return _finished(plan, run)
+
+
+def convert_passing(forward: Forward, plan: ConvertPlan, progress: Progress) -> ConvertReport:
+    """Write the disk in a bundle as a raw file, each sector at its place as it comes by.
+
+    :raises NotForwardError: the bundle cannot be read in one pass; nothing is left of the output.
+    Else as :func:`convert`.
+    """
+
+    def run(sink: FileSink) -> int:
+        def put(offset: int, data: memoryview) -> int:
+            written = 0
+            for first, stop in data_units(bytes(data), 0, _HOLE):
+                part = data[first * _HOLE : stop * _HOLE]
+                sink.patch(offset + first * _HOLE, part)
+                written += len(part)
+            return written
+
+        stored = flatten(forward, plan.virtual_size, plan.jobs, progress, put)
+        sink.skip(plan.virtual_size)
+        return stored
+
+    return _finished(plan, run)
+
+
+def _finished(plan: ConvertPlan, run: Callable[[FileSink], int]) -> ConvertReport:
+    """Let *run* write, and give what it wrote its name; it returns the guest bytes that are stored."""
     started = time.monotonic()
     options = plan.options
-    passes = Passes(disk=disk, ranges=plan.blocks, jobs=plan.jobs, progress=progress)
-    write = _write_fixed if plan.subformat == FIXED else _WRITERS[options.format]
     sink = FileSink(options.output, force=options.force)
     try:
-        stored = write(_Job(plan, passes, sink))
+        stored = run(sink)
         sink.flush()
         sink.commit()
         output_size = sink.size

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from xenimage.checks.naming import OLD_NAMES, bare_name
 from xenimage.containers.bundle.archive import Archive, members
-from xenimage.exceptions import FormatError, UnsafeError, UsageError
+from xenimage.exceptions import FormatError, UnsafeError
 from xenimage.model.report import Extracted, ExtractReport
-from xenimage.sinks.file import FileSink
+from xenimage.sinks.file import FileSink, make_directory
 from xenimage.streams.gunzip import GunzipSource
 from xenimage.streams.zeros import data_units
 from xenimage.units import KIB, MIB
@@ -40,7 +40,7 @@ def extract(source: ByteSource, directory: str, limits: Limits, progress: Progre
     :raises TransferError: the source failed, or a file cannot be written.
     """
     started = time.monotonic()
-    made = _make(directory)
+    made = make_directory(directory)
     try:
         files, skipped = _extract(source, directory, limits, progress, force=force)
     except BaseException:
@@ -55,17 +55,6 @@ def extract(source: ByteSource, directory: str, limits: Limits, progress: Progre
         skipped=skipped,
         seconds=time.monotonic() - started,
     )
-
-
-def _make(directory: str) -> bool:
-    """Make the directory; whether it had to be made."""
-    try:
-        os.mkdir(directory)
-    except FileExistsError:
-        return False
-    except OSError as error:
-        raise UsageError(f"cannot be made: {(error.strerror or str(error)).lower()}", where=directory) from error
-    return True
 
 
 def _extract(

@@ -13,11 +13,13 @@ import itertools
 import logging
 import os
 import re
+import sys
 from typing import TYPE_CHECKING
 
+from xenimage.containers.bundle.forward import open_forward
 from xenimage.containers.bundle.reader import is_gzip, open_bundle, open_bundle_disk, open_bundle_layers
 from xenimage.engine.links import Told, chain_findings, check_links
-from xenimage.exceptions import FormatError, UnsafeError, UsageError
+from xenimage.exceptions import FormatError, UnsafeError, UnsupportedError, UsageError
 from xenimage.formats import registry
 from xenimage.formats.overlay import Overlay
 from xenimage.formats.qcow2.difference import Difference
@@ -25,10 +27,12 @@ from xenimage.formats.qcow2.reader import Qcow2Disk
 from xenimage.formats.qcow2.snapshots import choose
 from xenimage.formats.vhd.reader import open_vhd
 from xenimage.sources.file import open_beside, open_file
+from xenimage.sources.pipe import PipeSource
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from xenimage.containers.bundle.forward import Forward
     from xenimage.containers.bundle.reader import Bundle
     from xenimage.formats.qcow2.snapshots import Snapshot
     from xenimage.limits import Limits
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 BUNDLE = "bundle"
+PIPE = "-"
 FORMATS = (*registry.NAMES, BUNDLE)
 """what ``--format`` takes"""
 ALL_SNAPSHOTS = "all"
@@ -80,6 +85,8 @@ def open_chain(options: SourceOptions, limits: Limits, *, output: str | None = N
     :raises FormatError: a file breaks its format.
     :raises UnsupportedError: a file uses something that is not read here.
     """
+    if options.path == PIPE:
+        raise _not_piped()
     if members and _is_bundle(options):
         return _open_bundle_chain(options, limits, output)
     chain = Chain(disks=[], paths=[])
@@ -142,6 +149,34 @@ def _open_bundle_chain(options: SourceOptions, limits: Limits, output: str | Non
     except BaseException:
         source.close()
         raise
+
+
+@contextlib.contextmanager
+def passing(options: SourceOptions, limits: Limits, output: str | None) -> Iterator[Forward | None]:
+    """Open a bundle to be read once, forward; None if the source is none. ``-`` is standard input.
+
+    :raises NotForwardError: the bundle is in another order. Else as :func:`open_source`.
+    """
+    piped = options.path == PIPE
+    if not piped and (options.backing or options.snapshot or not _is_bundle(options)):
+        yield None
+        return
+    refuse_output(output, options.path)
+    source = PipeSource(sys.stdin.fileno(), "standard input") if piped else open_file(options.path)
+    try:
+        yield open_forward(source, limits)
+    finally:
+        source.close()
+
+
+def _not_piped() -> UnsupportedError:
+    return UnsupportedError(
+        "cannot be read from its start to its end for this command",
+        expected="a bundle to convert: a single VHD with its blocks in order, or for raw any chain that begins with"
+        " 0.vhd",
+        where="standard input",
+        tip="Save it to a file first.",
+    )
 
 
 def _split_snapshots(chain: Chain, options: SourceOptions, limits: Limits) -> None:

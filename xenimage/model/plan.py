@@ -127,6 +127,8 @@ class ConvertOptions:
     """vhd, vmdk: a new identity each time, instead of one that is the same for the same content"""
     timestamp: int | None = None
     """vhd: as :attr:`BundleOptions.timestamp`"""
+    layers: bool = False
+    """qcow2: whether the layers of a chain are kept; *output* is then a directory"""
     force: bool = False
 
 

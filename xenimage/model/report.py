@@ -298,6 +298,48 @@ class ExtractReport:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class PlannedLayer:
+    """A disk of a chain would be written anew. Sizes in bytes."""
+
+    path: str
+    source: str
+    virtual_size: int
+    data_size: int
+    """at most so many guest bytes would be stored"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LayersPlan:
+    """A chain would be written anew as a chain."""
+
+    directory: str
+    layers: tuple[PlannedLayer, ...]
+    """the leaf first"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WrittenLayer:
+    """A disk of a chain was written anew. Sizes in bytes."""
+
+    path: str
+    source: str
+    virtual_size: int
+    data_size: int
+    """guest bytes that it stores"""
+    output_size: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LayersReport:
+    """A chain was written anew as a chain."""
+
+    directory: str
+    layers: tuple[WrittenLayer, ...]
+    """the leaf first"""
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Comparison:
     """Two disks were compared."""
 

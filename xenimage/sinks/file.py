@@ -48,6 +48,20 @@ def check_target(path: str, *, force: bool) -> str:
     return target
 
 
+def make_directory(path: str) -> bool:
+    """Make a directory for several files; whether it had to be made.
+
+    :raises UsageError: it cannot be made.
+    """
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise UsageError(f"cannot be made: {(error.strerror or str(error)).lower()}", where=path) from error
+    return True
+
+
 class FileSink:
     """Writes under a temporary name beside the target. :meth:`commit` gives it its name; until then nothing is seen.
 

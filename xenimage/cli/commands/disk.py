@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import TYPE_CHECKING
 
 from xenimage import api
-from xenimage.cli.arguments import FORMATS, add_source, positive, source_options
+from xenimage.cli.arguments import FORMATS, add_source, names, positive, source_options
 from xenimage.cli.command import Outcome, OutputCommand
 from xenimage.cli.views import disk as views
 from xenimage.exceptions import NotReadyError
@@ -84,6 +85,8 @@ not at all."""
         "xenimage disk convert debian.qcow2 debian.vhd --format vhd",
         "xenimage disk convert debian.vhd debian.raw --format raw",
         "xenimage disk convert debian.tgz debian.qcow2 --format qcow2 --compression zstd --dry-run",
+        "xenimage disk convert chain.tgz chain --format qcow2 --layers",
+        "ssh cloud cat debian.tgz | xenimage disk convert - debian.raw --format raw",
     )
     format_names = ("-f",)
 
@@ -104,6 +107,18 @@ not at all."""
             "--adapter-type", choices=ADAPTER_TYPES, help="vmdk: what the disk hangs on (default: lsilogic)"
         )
         target.add_argument("--random-uuid", action="store_true", help="vhd, vmdk: a new identity each time")
+        target.add_argument(
+            "--layers",
+            action="store_true",
+            help="qcow2: keep the layers of a chain; OUTPUT is a directory for base.qcow2 to leaf.qcow2",
+        )
+        target.add_argument(
+            "--snapshots",
+            type=names,
+            default=(),
+            metavar="A,B",
+            help="internal snapshots (qcow2) that become layers below SOURCE, or all; needs --layers",
+        )
         work = parser.add_argument_group("work")
         work.add_argument("--jobs", type=positive, metavar="N", help="threads (default: one for each CPU)")
         work.add_argument("--dry-run", action="store_true", help="show what would be done, and write nothing")
@@ -112,7 +127,7 @@ not at all."""
     def execute(self, args: argparse.Namespace) -> Outcome:
         """Convert the disk, or show the plan of it."""
         options = ConvertOptions(
-            source=source_options(args),
+            source=dataclasses.replace(source_options(args), snapshots=args.snapshots),
             output=args.output,
             format=args.output_format,
             subformat=args.subformat,
@@ -123,8 +138,11 @@ not at all."""
             jobs=args.jobs or self.context.settings.jobs,
             timestamp=self.context.timestamp,
             random_uuid=args.random_uuid,
+            layers=args.layers,
         )
         limits = self.context.settings.limits
+        if args.layers:
+            return self._layers(options, dry_run=args.dry_run)
         if args.dry_run:
             plan = api.plan_conversion(options, limits=limits)
             return Outcome(data=views.plan_record(plan), text=functools.partial(views.plan_lines, plan))
@@ -133,6 +151,14 @@ not at all."""
             data=views.convert_record(args.source, report),
             text=functools.partial(views.convert_lines, args.source, report),
         )
+
+    def _layers(self, options: ConvertOptions, *, dry_run: bool) -> Outcome:
+        limits = self.context.settings.limits
+        if dry_run:
+            plan = api.plan_layers(options, limits=limits)
+            return Outcome(data=views.layers_record(plan), text=functools.partial(views.layers_plan_lines, plan))
+        report = api.convert_layers(options, limits=limits, progress=self.context.progress)
+        return Outcome(data=views.layers_record(report), text=functools.partial(views.layers_lines, report))
 
 
 class Compare(OutputCommand):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from xenimage.cli.text import findings_section, section, size_text, table, visible
 from xenimage.cli.views.common import disk_record, disk_section, finding_records
 from xenimage.model.extent import Kind
+from xenimage.model.report import LayersReport
 from xenimage.units import format_size
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from xenimage.model.disk import DiskFacts
     from xenimage.model.extent import Extent
     from xenimage.model.plan import ConvertPlan, GuestNeed
-    from xenimage.model.report import Comparison, ConvertReport, DiskMap
+    from xenimage.model.report import Comparison, ConvertReport, DiskMap, LayersPlan
 
 CELLS = 64
 """of the picture of a map"""
@@ -193,6 +195,31 @@ def need_section(needs: Sequence[GuestNeed], style: Style) -> Iterator[str]:
     """Yield what the guest will need where the disk goes, for people."""
     rows = [(each.name, f"{each.value or 'not known'}: {each.reason}") for each in needs]
     return section("The guest will need, as image properties", rows, style)
+
+
+def layers_record(chain: LayersPlan | LayersReport) -> dict[str, Any]:
+    """Return a chain that was or would be written anew, for programs."""
+    record: dict[str, Any] = {
+        "directory": chain.directory,
+        "layers": [dataclasses.asdict(layer) for layer in chain.layers],
+    }
+    if isinstance(chain, LayersReport):
+        record["seconds"] = round(chain.seconds, 3)
+    return record
+
+
+def layers_plan_lines(plan: LayersPlan, style: Style) -> Iterator[str]:
+    """Yield a chain that would be written, for people."""
+    rows = [(each.path, each.source, each.virtual_size, each.data_size) for each in plan.layers]
+    yield from table(("file", "from", "virtual bytes", "data at most"), rows, style, right=(2, 3))
+    yield "Nothing was written (--dry-run)."
+
+
+def layers_lines(report: LayersReport, style: Style) -> Iterator[str]:
+    """Yield a chain that was written, for people."""
+    rows = [(each.path, each.source, each.virtual_size, each.data_size, each.output_size) for each in report.layers]
+    yield from table(("file", "from", "virtual bytes", "data", "bytes"), rows, style, right=(2, 3, 4))
+    yield f"{len(rows)} layers in {report.seconds:.2f} s; the first is the disk, each lies over the next."
 
 
 def compare_record(first: str, second: str, result: Comparison) -> dict[str, Any]:

@@ -6,6 +6,7 @@ All that can be known of a VHD beforehand stands in its head; the footer behind 
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,11 @@ from xenimage.checks.naming import SUFFIX, bare_name, counted
 from xenimage.containers.bundle.archive import Archive, members
 from xenimage.containers.bundle.reader import is_gzip, keep
 from xenimage.exceptions import FormatError, UnsupportedError, XenimageError
+from xenimage.formats.base import merged, within
 from xenimage.formats.vhd import layout
 from xenimage.formats.vhd.metadata import front_tables
 from xenimage.formats.vhd.reader import VhdDisk
+from xenimage.model.extent import Kind
 from xenimage.streams.gunzip import GunzipSource
 from xenimage.units import SECTOR
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from xenimage.formats.vhd.metadata import Tables
     from xenimage.limits import Limits
     from xenimage.model.disk import ByteSource
+    from xenimage.model.extent import Extent
     from xenimage.model.report import Member
 
 
@@ -61,6 +65,22 @@ class ForwardVhd:
         numbers = [block for _, block in self.in_file_order()]
         return numbers == sorted(numbers)
 
+    def ranges(self, start: int, end: int) -> Iterator[tuple[int, int, Kind]]:
+        """Yield (offset, length, kind) of the range by the BAT alone: stored blocks, and what is between them."""
+        size = self.block_size
+        missing = Kind.ABSENT if self.differencing else Kind.ZERO
+        stored = self.tables.stored
+        for index in range(bisect.bisect_left(stored, start // size), len(stored)):
+            low, high = max(start, stored[index] * size), min(end, (stored[index] + 1) * size)
+            if low >= end:
+                break
+            if start < low:
+                yield start, low - start, missing
+            yield low, high - low, Kind.DATA
+            start = high
+        if start < end:
+            yield start, end - start, missing
+
 
 class Forward:
     """A bundle, opened as far as the head of its leaf.
@@ -80,6 +100,11 @@ class Forward:
         if first is None:
             raise FormatError("no member is called 0.vhd", expected="a VHD bundle", where=source.name)
         self.leaf = first
+
+    @property
+    def single(self) -> bool:
+        """Whether the leaf is all there is, and can be read as a disk, from its start to its end."""
+        return not self.leaf.differencing and self.leaf.ascending
 
     def layers(self) -> Iterator[ForwardVhd]:
         """Yield the VHDs from the leaf down to the base; each must be dealt with before the next is asked for."""
@@ -138,22 +163,26 @@ class Forward:
 
 
 class ForwardDisk(VhdDisk):
-    """The single VHD of a bundle as a disk that is read once, in ascending order; see :meth:`finish`."""
+    """The leaf of a bundle as a disk that is read once, in ascending order; see :meth:`finish`."""
 
     def __init__(self, forward: Forward) -> None:
         super().__init__(forward.leaf.source, forward.leaf.tables)
-        self.facts = dataclasses.replace(self.facts, sequential=True, compressed=True)
-        self._layers = forward.layers()
-        next(self._layers)
+        self.facts = dataclasses.replace(self.facts, sequential=True)
+        self._forward = forward
+
+    def extents(self, offset: int, length: int) -> Iterator[Extent]:
+        """See :meth:`xenimage.model.disk.Disk.extents`: whole blocks, since a look at their bitmaps is a pass."""
+        within(self.facts.virtual_size, offset, length)
+        return merged(self._forward.leaf.ranges(offset, offset + length))
 
     def finish(self) -> None:
         """Read to the end of the stream: only then is it known that it has one, and that all sums are right.
 
-        :raises FormatError: it is damaged, or holds another VHD.
+        :raises FormatError: it is damaged, or the disk has a parent, or is not the only VHD.
         :raises NotForwardError: the end of the VHD contradicts its start.
         """
-        for _ in self._layers:
-            raise AssertionError("a disk without a parent is the last")
+        for _ in self._forward.layers():
+            pass
 
 
 def open_forward(source: ByteSource, limits: Limits) -> Forward:

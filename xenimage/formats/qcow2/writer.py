@@ -149,7 +149,7 @@ class Qcow2Writer:
     def __init__(self, sink: PatchSink, new: NewQcow2) -> None:
         self._sink = sink
         self._new = new
-        self._size = new.cluster_size
+        self._size = self.cluster_size = new.cluster_size
         self._l1 = array.array("Q", bytes(layout.ENTRY * new.l1_entries))
         self._open = -1
         """the L1 entry whose L2 table is being filled"""
