@@ -106,8 +106,8 @@ class ChildPasses:
     """Passes over the blocks in which a child differs from what lies below it."""
 
     child: Disk
-    below: Disk
-    """all that lies below, in one view"""
+    below: Disk | None = None
+    """all that lies below, in one view; only *dedup* and *whole* read it"""
     ranges: tuple[tuple[int, int], ...]
     """(first, behind the last) blocks that the child holds something of"""
     jobs: int
@@ -146,13 +146,13 @@ class ChildPasses:
         runs = self._held(offset)
         if runs:
             _read(self.child, offset, data)
-        if runs and self.dedup:
+        if runs and self.dedup and self.below is not None:
             _read(self.below, offset, local.other)
             runs = [part for run in runs for part in _different(data, local.other, *run)]
         if not runs:
             return None
         bits, completed = _bitmap(runs), 0
-        if self.whole:
+        if self.whole and self.below is not None:
             completed = (_SECTORS - bits.bit_count()) * SECTOR
             bits = _FULL
             _read(Overlay(self.child, self.below), offset, data)

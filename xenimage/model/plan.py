@@ -172,6 +172,52 @@ class ConvertPlan:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class RepairOptions:
+    """A VHD to be repaired."""
+
+    path: str
+    output: str = ""
+    """where the repaired disk goes; empty only where it is mended in place"""
+    in_place: bool = False
+    """whether the footers alone are mended, where they stand"""
+    size: int | None = None
+    """bytes that the disk has, where the file does not say it any more"""
+    accept_loss: bool = False
+    """whether a disk is written of which parts are lost"""
+    keep_hidden: bool = False
+    """whether a hidden disk stays hidden: it has children"""
+    jobs: int | None = None
+    timestamp: int | None = None
+    """Unix seconds that replace those which cannot be right; by default 2000-01-01"""
+    force: bool = False
+    """whether an existing output is replaced; in place, whether a disk is mended that looks as if it were in use"""
+    dry_run: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RepairBundleOptions:
+    """A bundle made by others that is to be made anew."""
+
+    bundle: BundleOptions
+    """the new bundle; its source is the old one. Whether it is a chain is found in the old one"""
+    accept_loss: bool = False
+    """whether a bundle is written of whose disks parts are lost"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RebaseOptions:
+    """A differencing VHD that is to be linked to another file."""
+
+    path: str
+    parent: str
+    raw: bool = False
+    """whether the parent is a raw disk"""
+    force: bool = False
+    """whether it is linked to a parent that cannot be proven to be its own"""
+    dry_run: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Property:
     """An image property that the image shall have, and why."""
 

@@ -340,6 +340,118 @@ class LayersReport:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class LostRange:
+    """A part of a damaged disk that is not there any more, or may not be what it was. Bytes of the guest."""
+
+    offset: int
+    length: int
+    why: str
+    """one phrase"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Mending:
+    """What became of one finding of a damaged disk."""
+
+    code: str
+    """of the finding"""
+    done: str
+    """one phrase"""
+    mended: bool
+    """whether the check does not find it any more"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RepairReport:
+    """A VHD was repaired, or would be. Sizes in bytes."""
+
+    source: str
+    path: str
+    """of the repaired disk: the source itself where it was mended in place"""
+    written: bool
+    """whether anything was: not in a dry run, nor where nothing in place was to be mended"""
+    in_place: bool
+    variant: str
+    """``dynamic``, ``differencing`` or, in place, ``fixed``"""
+    uuid: str
+    """empty where it is made from data that a dry run does not read"""
+    virtual_size: int
+    data_size: int
+    """guest bytes in the blocks of the new file; in a dry run at most"""
+    output_size: int
+    """0 in a dry run"""
+    seconds: float
+    before: tuple[Finding, ...]
+    mendings: tuple[Mending, ...]
+    """one for each code of :attr:`before`"""
+    notes: tuple[str, ...]
+    """what had to be decided, a sentence each"""
+    lost: tuple[LostRange, ...]
+    after: tuple[Finding, ...]
+    """of the repaired disk; in a dry run nothing"""
+    backup: str = ""
+    """file with the bytes that were replaced in place"""
+
+    @property
+    def lost_size(self) -> int:
+        """Bytes of the guest that are missing or in doubt."""
+        return sum(each.length for each in self.lost)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MemberRepair:
+    """A VHD of a bundle that was made anew."""
+
+    old_name: str
+    name: str
+    notes: tuple[str, ...]
+    lost: tuple[LostRange, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BundleRepairReport:
+    """A bundle made by others was made anew, or would be."""
+
+    plan: Plan
+    made: BundleReport | None
+    """nothing in a dry run"""
+    members: tuple[MemberRepair, ...]
+    """the leaf first"""
+    dropped: tuple[str, ...]
+    """names of members that are no part of the disk"""
+    before: tuple[Finding, ...]
+    mendings: tuple[Mending, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def lost_size(self) -> int:
+        """Bytes of all disks that are missing or in doubt."""
+        return sum(each.length for member in self.members for each in member.lost)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RebaseReport:
+    """A differencing VHD was linked to a parent, or would be."""
+
+    path: str
+    parent: str
+    stored_path: str
+    """of the parent, as it stands in the locators"""
+    uuid: str
+    """of the parent; empty where it is raw"""
+    old_uuid: str
+    """of the parent before; empty where the link said that it was raw"""
+    old_name: str
+    proven: bool
+    """whether the child named the parent's uuid before"""
+    created: bool
+    """whether the locators had to be created"""
+    written: bool
+    findings: tuple[Finding, ...]
+    """of the child afterwards; in a dry run of what is to be said about the link"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Comparison:
     """Two disks were compared."""
 

@@ -88,7 +88,7 @@ def find_footer(source: ByteSource) -> Tables:
         raise _no_footer(front, back)
     if footer.current_size == 0:
         raise FormatError("the disk has 0 bytes", expected="a current size of 512 bytes or more", where="footer")
-    refusal = _poisoned if poisoned else _footer_refusal(footer)
+    refusal = poison_error if poisoned else footer_refusal(footer)
     return Tables(footer=footer, footer_offset=offset, data_end=data_end, findings=findings, refusal=refusal)
 
 
@@ -106,7 +106,7 @@ def front_tables(source: ByteSource, limits: Limits) -> Tables | None:
         footer_offset=source.size - layout.FOOTER_SIZE,
         data_end=source.size - layout.FOOTER_SIZE,
         findings=(),
-        refusal=_footer_refusal(front),
+        refusal=footer_refusal(front),
     )
     limits.require("virtual_size", tables.virtual_size, "the virtual size of the VHD")
     return tables if tables.refusal else add_body(source, tables, limits)
@@ -129,7 +129,8 @@ def _no_footer(front: layout.Footer | None, back: layout.Footer | None) -> Forma
     )
 
 
-def _footer_refusal(footer: layout.Footer) -> Callable[[], XenimageError] | None:
+def footer_refusal(footer: layout.Footer) -> Callable[[], XenimageError] | None:
+    """Maker of the error that says why a disk with this footer is not read; None where it is."""
     if footer.format_version >> 16 != layout.FORMAT_VERSION >> 16:
         version = f"{footer.format_version >> 16}.{footer.format_version & 0xFFFF}"
         return functools.partial(UnsupportedError, f"the footer is of version {version}", expected="1.0")
@@ -149,7 +150,8 @@ def _footer_refusal(footer: layout.Footer) -> Callable[[], XenimageError] | None
     return None
 
 
-def _poisoned() -> XenimageError:
+def poison_error() -> XenimageError:
+    """The refusal of a disk in the middle of a resize."""
     return UnsupportedError(
         "a resize was interrupted: blocks may stand at their old or at their new place",
         expected="the cookie 'conectix' in place of 'v_poison'",
@@ -157,7 +159,8 @@ def _poisoned() -> XenimageError:
     )
 
 
-def _encrypted() -> XenimageError:
+def encryption_error() -> XenimageError:
+    """The refusal of an encrypted disk."""
     return UnsupportedError(
         "the disk is encrypted: its batmap holds the hash of a key",
         expected="an unencrypted disk",
@@ -211,13 +214,13 @@ def _with_blocks(source: ByteSource, tables: Tables, limits: Limits) -> Tables:
     # Sector and block in one number: half of the memory, and order without a key.
     ordered = sorted(table[block] << 32 | block for block in stored)
     _require_apart(tables, header, ordered)
-    tables = dataclasses.replace(tables, shown=_shown(source, header, ordered))
-    batmap = _read_batmap(source, tables.footer, header)
+    tables = dataclasses.replace(tables, shown=shown_blocks(source, header, ordered))
+    batmap = read_batmap(source, tables.footer, header)
     return dataclasses.replace(
         tables,
         batmap=batmap,
         parent=describe.parent(source, header) if tables.footer.type == layout.DIFFERENCING else None,
-        refusal=_encrypted if batmap is not None and batmap.key_cookie == 1 else None,
+        refusal=encryption_error if batmap is not None and batmap.key_cookie == 1 else None,
     )
 
 
@@ -248,7 +251,7 @@ def _read_header(source: ByteSource, footer: layout.Footer, limits: Limits) -> l
     return header
 
 
-def _shown(source: ByteSource, header: layout.Header, ordered: Sequence[int]) -> array.array[int]:
+def shown_blocks(source: ByteSource, header: layout.Header, ordered: Sequence[int]) -> array.array[int]:
     """Numbers of the blocks whose bitmap is no hole of the file, in order: in a hole it calls all sectors absent.
 
     :param ordered: sector and block of all that are stored, in one number each, in order.
@@ -298,7 +301,8 @@ def _require_apart(tables: Tables, header: layout.Header, ordered: Sequence[int]
             raise FormatError(found, expected=f"{span} bytes of its own", where="BAT")
 
 
-def _read_batmap(source: ByteSource, footer: layout.Footer, header: layout.Header) -> layout.BatmapHeader | None:
+def read_batmap(source: ByteSource, footer: layout.Footer, header: layout.Header) -> layout.BatmapHeader | None:
+    """The batmap's header where blktap would look for it; None where there is none."""
     if not footer.is_tap or header.batmap_offset + layout.BATMAP_HEADER_SIZE > source.size:
         return None
     try:

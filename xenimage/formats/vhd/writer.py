@@ -37,9 +37,11 @@ class Parent:
     """Where a differencing disk says that its parent is."""
 
     name: str
-    """bare file name, ASCII: the parent lies in the child's directory"""
+    """bare file name, ASCII"""
     timestamp: int
     """Unix seconds: when the parent's file was last modified"""
+    path: str = ""
+    """with slashes, from the child's directory, where the parent does not lie in it"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -122,7 +124,7 @@ class NewVhd:
         table = layout.pack_table(self.entries, ((block, first + k * stride) for k, block in enumerate(blocks)))
         header, paths = self._header, b""
         if self.parent:
-            slots, paths = locators.encode_locators(self.parent.name, self._tables_end)
+            slots, paths = locators.encode_locators(self.parent.path or self.parent.name, self._tables_end)
             header = dataclasses.replace(
                 header,
                 parent_uuid=parent_uuid,

@@ -35,6 +35,22 @@ PARENT = (
         mend=Mend.SAFE,
     ),
     warning(
+        "parent.forced",
+        "Parent without proof",
+        "the disk was made on {wanted}, and was linked to {parent}, which is {uuid}",
+        "nothing in the two files tells whether they belong together; over another parent a disk reads as garbage",
+        "Compare what the guest sees with what you expect before you rely on it.",
+        mend=Mend.CHOICE,
+    ),
+    warning(
+        "parent.larger",
+        "Parent that is larger",
+        "the disk has {size} bytes, its parent {parent} {parent_size}",
+        "the guest sees only the first part of the parent",
+        "Make sure that the disk was smaller when it was made.",
+        mend=Mend.CHOICE,
+    ),
+    warning(
         "parent.timestamp",
         "Parent of the future",
         "the parent's timestamp lies in the future",

@@ -163,6 +163,14 @@ BAT = (
         mend=Mend.CHOICE,
         refused_by=(CHECK,),
     ),
+    error(
+        "lost",
+        "Part of a damaged disk that is lost",
+        "{length} bytes of the guest's from {start:#x} on: {reason}",
+        "what is lost reads as zeros, in a differencing disk as the parent's older data",
+        "Take the file from a backup, or go on without that part: xenimage disk repair --accept-loss.",
+        mend=Mend.LOST,
+    ),
     warning(
         "bat.surplus",
         "Block behind the disk's end",

@@ -20,8 +20,8 @@ QEMU = "qemu"
 
 REBUILD = "Write it anew: xenimage bundle create FILE --output NEW.tgz, or disk convert FILE NEW.vhd --format vhd."
 RETRANSFER = "Get the file again from where it came, and compare sizes and checksums."
-REPAIR = "Run vhd-util repair on a copy, or write the VHD anew with xenimage."
-RELINK = "Run vhd-util modify -n CHILD -p PARENT, or flatten the chain with xenimage."
+REPAIR = "Run xenimage disk repair FILE --in-place, or without it for a new file."
+RELINK = "Run xenimage disk rebase CHILD --parent PARENT, or flatten the chain."
 FLATTEN = "Flatten the chain: xenimage bundle create makes one disk of it."
 
 NOT_OPENED = "blktap, vhd-util and XAPI do not open the disk"
