@@ -15,6 +15,7 @@ from xenimage.containers.bundle import check as bundle_check
 from xenimage.containers.bundle import reader as bundle_reader
 from xenimage.containers.bundle.forward import ForwardDisk, NotForwardError
 from xenimage.engine import (
+    backup,
     bundler,
     chains,
     checker,
@@ -26,10 +27,14 @@ from xenimage.engine import (
     kinds,
     layered,
     mapper,
+    mender,
     opener,
     planner,
+    rebaser,
+    rebundler,
+    repairer,
 )
-from xenimage.exceptions import NotReadyError
+from xenimage.exceptions import NotReadyError, UsageError
 from xenimage.limits import STRICT
 from xenimage.model.finding import Severity
 from xenimage.model.report import DiskMap
@@ -44,10 +49,21 @@ if TYPE_CHECKING:
     from xenimage.limits import Limits
     from xenimage.model.disk import Disk, DiskFacts
     from xenimage.model.kind import FindingKind
-    from xenimage.model.plan import BundleOptions, CheckOptions, ConvertOptions, ConvertPlan, Plan, SourceOptions
+    from xenimage.model.plan import (
+        BundleOptions,
+        CheckOptions,
+        ConvertOptions,
+        ConvertPlan,
+        Plan,
+        RebaseOptions,
+        RepairBundleOptions,
+        RepairOptions,
+        SourceOptions,
+    )
     from xenimage.model.profile import Profile
     from xenimage.model.report import (
         BundleFacts,
+        BundleRepairReport,
         BundleReport,
         ChainReport,
         CheckReport,
@@ -58,6 +74,8 @@ if TYPE_CHECKING:
         ExtractReport,
         LayersPlan,
         LayersReport,
+        RebaseReport,
+        RepairReport,
     )
     from xenimage.model.transfer import Progress
 
@@ -264,6 +282,64 @@ def compare_disks(
     with contextlib.ExitStack() as stack:
         disks = [stack.enter_context(contextlib.closing(opener.open_source(each, limits))) for each in (first, second)]
         return compare.compare(disks[0], disks[1], limits, progress)
+
+
+def repair_disk(options: RepairOptions, *, limits: Limits = STRICT, progress: Progress = SILENT) -> RepairReport:
+    """Repair a VHD: write it anew beside the damaged one, or mend its footers where they stand.
+
+    :raises UsageError: an output that may not be replaced, or options that contradict each other.
+    :raises NotReadyError: parts are lost and that was not accepted, or the result would not be sound.
+    :raises UnsafeError: in place: the disk looks as if it were in use.
+    :raises UnsupportedError: it is encrypted, or a resize of it was interrupted.
+    :raises FormatError: too little is left of it to say what it was.
+    :raises TransferError: the source cannot be read, or the output not be written.
+    """
+    now = int(time.time())
+    if not options.in_place:
+        return repairer.repair(options, usable_cpus(), limits, progress, now)
+    if options.output or options.size is not None or options.accept_loss:
+        raise UsageError(
+            "a repair in place has no other output, leaves the size alone and loses nothing",
+            expected="--in-place without --output, --size and --accept-loss",
+            where=options.path,
+        )
+    return mender.mend(options, limits, now)
+
+
+def undo_repair(path: str, saved: str) -> int:
+    """Put the bytes back that a repair in place replaced.
+
+    :param saved: the file that it left beside the disk.
+    :return: bytes of the disk then.
+    :raises FormatError: *saved* is no such file.
+    :raises UnsafeError: the disk was changed since.
+    """
+    return backup.undo(path, saved).size
+
+
+def rebase_disk(options: RebaseOptions, *, limits: Limits = STRICT) -> RebaseReport:
+    """Link a differencing VHD to its parent, where it stands.
+
+    :raises UsageError: the two are one file, or one of them is missing.
+    :raises UnsafeError: nothing proves that it is the parent, and that was not forced; or the parent is its child.
+    :raises UnsupportedError: it is no differencing disk; the parent's path is not ASCII, or too long.
+    :raises FormatError: one of the disks is damaged.
+    :raises TransferError: the file could not be written.
+    """
+    return rebaser.rebase(options, limits, int(time.time()))
+
+
+def repair_bundle(
+    options: RepairBundleOptions, *, dry_run: bool = False, limits: Limits = STRICT, progress: Progress = SILENT
+) -> BundleRepairReport:
+    """Make a bundle by others anew: order, names, layout, hidden flags and links as the consumers take them.
+
+    :raises FormatError: it is no bundle, or its VHDs make up no disk.
+    :raises NotReadyError: parts are lost and that was not accepted, or the new bundle would not be sound.
+    :raises XenimageError: as :func:`create_bundle`.
+    """
+    profile = profile_registry.get_profile(options.bundle.profile)
+    return rebundler.repair_bundle(options, profile, usable_cpus(), limits, progress, dry_run=dry_run)
 
 
 def profiles() -> Mapping[str, Profile]:

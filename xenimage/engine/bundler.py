@@ -74,6 +74,20 @@ def opened(options: BundleOptions, limits: Limits) -> Iterator[tuple[list[View],
         yield views, [_found(*each, limits) for each in zip(views, paths, [noted] + [()] * len(views), strict=False)]
 
 
+def require_depth(depth: int, path: str) -> None:
+    """Refuse more layers than XenServer's import takes.
+
+    :raises UsageError: there are more.
+    """
+    if depth > _MEMBERS_MAX:
+        raise UsageError(
+            f"has {depth} layers",
+            expected=f"{_MEMBERS_MAX} at most",
+            where=path,
+            tip="Flatten it: xenimage bundle create BUNDLE --output NEW.",
+        )
+
+
 def _found(view: View, path: str, findings: tuple[Finding, ...], limits: Limits) -> Found:
     facts = dataclasses.replace(view.disk.facts, findings=findings)
     return Found(path=path, facts=facts, blocks=map_blocks(view.disk, limits, child=view.below is not None))
