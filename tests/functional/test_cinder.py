@@ -35,10 +35,7 @@ class CinderTest(TestCase):
                 member = tarfile.TarInfo(f"{index}.vhd")
                 member.size, member.mtime = len(image.data), 946684800
                 archive.addfile(member, io.BytesIO(image.data))
-        environment = {**os.environ, "XDG_STATE_HOME": str(self.scratch / "state")}
-        command = [PROGRAM, "doctor", "--print-path"]
-        asked = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-        directory = asked.stdout.strip()
+        directory = self.run_tool(PROGRAM, "doctor", "--print-path").strip()
         self.assertTrue(os.access(f"{directory}/vhd-util", os.X_OK))
         path = f"{directory}:{os.environ['PATH']}"
         conversion = self.scratch / "conversion"

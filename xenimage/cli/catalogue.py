@@ -39,6 +39,12 @@ def _bundle_extract() -> type[Command]:
     return Extract
 
 
+def _bundle_repair() -> type[Command]:
+    from xenimage.cli.commands.repair import RepairBundle
+
+    return RepairBundle
+
+
 def _bundle_show() -> type[Command]:
     from xenimage.cli.commands.bundle import Show
 
@@ -73,6 +79,18 @@ def _disk_map() -> type[Command]:
     from xenimage.cli.commands.disk import Map
 
     return Map
+
+
+def _disk_rebase() -> type[Command]:
+    from xenimage.cli.commands.repair import RebaseDisk
+
+    return RebaseDisk
+
+
+def _disk_repair() -> type[Command]:
+    from xenimage.cli.commands.repair import RepairDisk
+
+    return RepairDisk
 
 
 def _disk_show() -> type[Command]:
@@ -124,11 +142,14 @@ COMMANDS = {
         Entry("bundle check", "Check whether a bundle boots and grows on its target", _bundle_check),
         Entry("bundle show", "Show what a bundle holds", _bundle_show),
         Entry("bundle extract", "Take the VHDs out of a bundle", _bundle_extract),
+        Entry("bundle repair", "Make a bundle anew that others made, so that its target takes it", _bundle_repair),
         Entry("disk show", "Show what is known of a disk image", _disk_show),
         Entry("disk check", "Check disk images, alone and as the chain that they make up", _disk_check),
         Entry("disk map", "Show where a disk image holds data", _disk_map),
         Entry("disk convert", "Write a disk image anew as raw, VHD, qcow2 or VMDK", _disk_convert),
         Entry("disk compare", "Compare what two disk images show to a guest", _disk_compare),
+        Entry("disk repair", "Repair a damaged VHD, into a new file or in place", _disk_repair),
+        Entry("disk rebase", "Link a differencing VHD to its parent", _disk_rebase),
         Entry("chain show", "Show which VHD is whose parent", _chain_show),
         Entry("finding list", "List all that a check can find", _finding_list),
         Entry("finding show", "Explain a finding by its code", _finding_show),

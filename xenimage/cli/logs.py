@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-_FILES = ("files", "source", "backing", "output", "bundle", "first", "second", "second_backing")
+_FILES = (
+    *("files", "source", "backing", "output", "bundle", "first", "second", "second_backing"),
+    *("disk", "undo", "child", "parent"),
+)
 """arguments of the commands that name files"""
 _LOOK = 4 * KIB
 """bytes of an existing file that are looked at: no disk, and no piece of one, starts with so much text"""

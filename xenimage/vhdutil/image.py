@@ -22,7 +22,6 @@ from xenimage.units import SECTOR
 from xenimage.vhdutil.terminal import INVALID, UtilError, status_of, warn
 
 if TYPE_CHECKING:
-    import array
     from collections.abc import Iterator
 
     from xenimage.formats.vhd.checks.tables import Tables
@@ -39,7 +38,7 @@ class Image:
         self.tables = tables
         self.footer = footer
         self.header = tables.header if footer.type in (layout.DYNAMIC, layout.DIFFERENCING) else None
-        self._table: array.array[int] | None = None
+        self._table: list[int] | None = None
 
     def __enter__(self) -> Image:
         return self
@@ -62,18 +61,16 @@ class Image:
         """Whether libvhd uses the batmap, sound or not."""
         return self.header is not None and (self.tables.needs_batmap or self.tables.has_batmap)
 
-    def table(self) -> array.array[int]:
+    def table(self) -> list[int]:
         """The BAT's entries that the size needs.
 
-        :raises UtilError: it cannot be read, is too short, or that of a disk that is larger than any that is read.
+        :raises UtilError: it cannot be read, or is too short.
         """
         bat = self.tables.bat
         if self.header is None or bat is None or self.header.max_entries < self.tables.blocks:
             raise UtilError("", INVALID)
-        if self.footer.current_size > STRICT.virtual_size:
-            raise UtilError("", errno.EFBIG)
         if self._table is None:
-            self._table = bat[: self.tables.blocks]
+            self._table = bat[: self.tables.blocks].tolist()
         return self._table
 
     def stored(self) -> list[tuple[int, int]]:

@@ -21,6 +21,7 @@ from xenimage.model.finding import Finding, Severity
 from xenimage.model.plan import BundleOptions, ConvertOptions, ConvertPlan, Layer, Plan, SourceOptions
 from xenimage.model.report import (
     BundleFacts,
+    BundleRepairReport,
     BundleReport,
     ChainFile,
     ChainNode,
@@ -34,7 +35,12 @@ from xenimage.model.report import (
     DisksReport,
     LayerReport,
     LinkState,
+    LostRange,
     Member,
+    MemberRepair,
+    Mending,
+    RebaseReport,
+    RepairReport,
     Verdict,
     VhdFacts,
 )
@@ -334,4 +340,57 @@ def diagnoses() -> tuple[Diagnosis, ...]:
     return (
         Diagnosis(what="python", good=True, found="3.11"),
         Diagnosis(what="isal", good=False, found="not installed", act="pip install isal"),
+    )
+
+
+def repair_report() -> RepairReport:
+    return RepairReport(
+        source="cut.vhd",
+        path="rest.vhd",
+        written=True,
+        in_place=False,
+        variant="dynamic",
+        uuid="14018f61-848d-4780-a173-1f00cb794de6",
+        virtual_size=64 * MIB,
+        data_size=6 * MIB,
+        output_size=7 * MIB,
+        seconds=0.5,
+        before=(finding(where="cut.vhd"),),
+        mendings=(
+            Mending(code="vhd.footer.checksum", done="both footers were written anew", mended=True),
+            Mending(code="vhd.size.residue", done="left as it is", mended=False),
+        ),
+        notes=("footer and copy differ; the footer at the end was taken, as blktap does",),
+        lost=tuple(
+            LostRange(offset=number * 4 * MIB, length=MIB, why="the file ends before it") for number in range(20)
+        ),
+        after=(finding(Severity.WARNING, where="rest.vhd"),),
+    )
+
+
+def rebase_report() -> RebaseReport:
+    return RebaseReport(
+        path="leaf.vhd",
+        parent="base.vhd",
+        stored_path="./base.vhd",
+        uuid="14018f61-848d-4780-a173-1f00cb794de6",
+        old_uuid="",
+        old_name="old\x1b.vhd",
+        proven=False,
+        created=True,
+        written=True,
+        findings=(finding(Severity.WARNING, where="leaf.vhd"),),
+    )
+
+
+def bundle_repair_report() -> BundleRepairReport:
+    made = bundle_report()
+    return BundleRepairReport(
+        plan=made.plan,
+        made=made,
+        members=(MemberRepair(old_name="image.vhd", name="0.vhd", notes=("the type 5 is unknown",), lost=()),),
+        dropped=("swap.vhd", "READ\nME"),
+        before=(finding(),),
+        mendings=(Mending(code="bundle.name.old", done="the bundle was packed anew", mended=True),),
+        notes=("the order of the layers is that of their links",),
     )

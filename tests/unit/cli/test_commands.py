@@ -15,7 +15,17 @@ from xenimage.api import finding_kinds
 from xenimage.cli import catalogue
 from xenimage.limits import Limits
 from xenimage.model.finding import Severity
-from xenimage.model.plan import BundleOptions, CheckOptions, Compression, ConvertOptions, SizePolicy, SourceOptions
+from xenimage.model.plan import (
+    BundleOptions,
+    CheckOptions,
+    Compression,
+    ConvertOptions,
+    RebaseOptions,
+    RepairBundleOptions,
+    RepairOptions,
+    SizePolicy,
+    SourceOptions,
+)
 from xenimage.model.report import Comparison, DiskMap, Verdict
 from xenimage.profiles.registry import BUILTIN
 from xenimage.units import GIB
@@ -37,12 +47,15 @@ CASES = {
     "disk-convert": ("disk", "convert", "debian.qcow2", "debian.vhd", "--format", "vhd"),
     "disk-convert-dry-run": ("disk", "convert", "a.tgz", "a.qcow2", "--format", "qcow2", "--dry-run"),
     "disk-compare": ("disk", "compare", "a.raw", "b.vhd"),
+    "disk-repair": ("disk", "repair", "cut.vhd", "--output", "rest.vhd", "--accept-loss"),
+    "disk-rebase": ("disk", "rebase", "leaf.vhd", "--parent", "base.vhd"),
+    "bundle-repair": ("bundle", "repair", "theirs.tgz", "--output", "ours.tgz"),
     "profile-list": ("profile", "list"),
     "profile-show": ("profile", "show", "rackspace"),
     "doctor": ("doctor",),
 }
 NOUNS = sorted({name.partition(" ")[0] for name in catalogue.COMMANDS if " " in name})
-CODES = {"bundle-check": 6, "disk-check": 6, "disk-compare": 6, "doctor": 6}
+CODES = {"bundle-check": 6, "disk-check": 6, "disk-compare": 6, "disk-repair": 8, "doctor": 6}
 
 
 class FakedTestCase(CliTestCase):
@@ -60,6 +73,10 @@ class FakedTestCase(CliTestCase):
             convert_disk=support.convert_report(),
             plan_conversion=support.convert_plan(),
             compare_disks=support.different(),
+            repair_disk=support.repair_report(),
+            undo_repair=4096,
+            rebase_disk=support.rebase_report(),
+            repair_bundle=support.bundle_repair_report(),
             profiles=BUILTIN,
             doctor=support.diagnoses(),
         )
@@ -185,15 +202,23 @@ class UsageTest(FakedTestCase):
         (
             ("bundel", "create"),
             "'bundel create' is no command",
-            "bundle check, bundle create, bundle extract, bundle show",
+            "bundle check, bundle create, bundle extract, bundle repair, bundle show",
         ),
-        (("disk", "shwo"), "'disk shwo' is no command", "disk show, disk check, disk map, disk convert, disk compare"),
+        (
+            ("disk", "shwo"),
+            "'disk shwo' is no command",
+            "disk show, disk check, disk map, disk convert, disk compare, disk repair, disk rebase",
+        ),
         (
             ("disk", "-v", "shwo"),
             "'disk shwo' is no command",
-            "disk show, disk check, disk map, disk convert, disk compare",
+            "disk show, disk check, disk map, disk convert, disk compare, disk repair, disk rebase",
         ),
-        (("disks", "--help"), "'disks' is no command", "disk check, disk compare, disk convert, disk map, disk show"),
+        (
+            ("disks", "--help"),
+            "'disks' is no command",
+            "disk check, disk compare, disk convert, disk map, disk rebase, disk repair, disk show",
+        ),
     )
     @ddt.unpack
     def test_a_misspelt_command(self, words: tuple[str, ...], message: str, guess: str) -> None:
@@ -492,3 +517,90 @@ class OtherCommandsTest(FakedTestCase):
         run = self.run_cli("bundle", "show", "a\udcff.tgz")
         self.assertEqual(0, run.code, run.err)
         self.assertIn("a\\udcff.tgz", run.out)
+
+
+@ddt.ddt
+class RepairTest(FakedTestCase):
+    """What the repairing commands ask for, and how they end."""
+
+    @ddt.data(
+        ((), {"output": "a.repaired.vhd"}),
+        (("--output", "b"), {"output": "b"}),
+        (("--in-place", "--force"), {"in_place": True, "force": True}),
+        (
+            ("--size", "20G", "--accept-loss", "--keep-hidden", "--jobs", "3", "--dry-run"),
+            {
+                "output": "a.repaired.vhd",
+                "size": 20 * GIB,
+                "accept_loss": True,
+                "keep_hidden": True,
+                "jobs": 3,
+                "dry_run": True,
+            },
+        ),
+    )
+    @ddt.unpack
+    def test_a_disk(self, words: tuple[str, ...], wanted: dict[str, object]) -> None:
+        self.run_cli("disk", "repair", "a.vhd", *words)
+        self.assertEqual((RepairOptions(path="a.vhd", **wanted),), self.asked("repair_disk"))  # type: ignore[arg-type]
+
+    @ddt.data(
+        (True, ("--accept-loss",), 8),
+        (False, ("--accept-loss", "--dry-run"), 0),
+        (False, ("--dry-run",), 6),
+    )
+    @ddt.unpack
+    def test_a_loss(self, written: bool, words: tuple[str, ...], code: int) -> None:
+        self.api["repair_disk"].return_value = dataclasses.replace(support.repair_report(), written=written)
+        self.assertEqual(code, self.run_cli("disk", "repair", "a.vhd", *words).code)
+
+    def test_no_loss(self) -> None:
+        self.api["repair_disk"].return_value = dataclasses.replace(support.repair_report(), lost=())
+        self.assertEqual(0, self.run_cli("disk", "repair", "a.vhd").code)
+
+    def test_in_place_tells_how_to_undo(self) -> None:
+        report = dataclasses.replace(support.repair_report(), in_place=True, lost=(), backup="a.vhd.backup")
+        self.api["repair_disk"].return_value = report
+        self.assertIn("disk repair rest.vhd --undo a.vhd.backup", self.run_cli("disk", "repair", "a", "--in-place").out)
+        self.api["repair_disk"].return_value = dataclasses.replace(report, written=False, mendings=())
+        self.assertIn("Nothing is to be mended", self.run_cli("disk", "repair", "a", "--in-place").out)
+
+    def test_undo(self) -> None:
+        run = self.run_cli("disk", "repair", "a.vhd", "--undo", "saved", "-f", "json")
+        self.assertEqual(("a.vhd", "saved"), self.asked("undo_repair"))
+        self.assertEqual({"schema": 1, "path": "a.vhd", "backup": "saved", "size": 4096}, json.loads(run.out))
+        self.assertIn("as it was", self.run_cli("disk", "repair", "a.vhd", "--undo", "saved").out)
+
+    @ddt.data(
+        ("disk", "repair", "a", "--output", "b", "--in-place"),
+        ("disk", "repair", "a", "--undo", "b", "--in-place"),
+        ("disk", "repair", "a", "--undo", "b", "--dry-run"),
+        ("disk", "repair", "a", "--size", "big"),
+        ("disk", "rebase", "a"),
+        ("bundle", "repair", "a"),
+        ("bundle", "repair", "a", "--output", "-"),
+    )
+    @ddt.unpack
+    def test_wrong_use(self, *words: str) -> None:
+        run = self.run_cli(*words)
+        self.assertEqual((2, ""), (run.code, run.out))
+        for name in ("repair_disk", "undo_repair", "rebase_disk", "repair_bundle"):
+            self.api[name].assert_not_called()
+
+    def test_a_link(self) -> None:
+        self.run_cli("disk", "rebase", "a", "--parent", "b", "--raw", "--force", "--dry-run")
+        self.assertEqual(
+            (RebaseOptions(path="a", parent="b", raw=True, force=True, dry_run=True),), self.asked("rebase_disk")
+        )
+
+    def test_a_bundle(self) -> None:
+        run = self.run_cli("bundle", "repair", "a", "--output", "b", "--no-verify", "--dry-run", "--jobs", "2")
+        (options,) = self.asked("repair_bundle")
+        self.assertIsInstance(options, RepairBundleOptions)
+        bundle = options.bundle  # type: ignore[attr-defined]
+        self.assertEqual(
+            ("a", "bundle", "b", False, 2),
+            (bundle.source.path, bundle.source.format, bundle.output, bundle.verify, bundle.jobs),
+        )
+        self.assertTrue(self.api["repair_bundle"].call_args.kwargs["dry_run"])
+        self.assertEqual(0, run.code)

@@ -163,6 +163,11 @@ class LogFileTest(CliTestCase):
         ("disk", "bundle check @disk"),
         ("base", "disk check @disk @base"),
         ("base", "chain show @disk @base"),
+        ("disk", "disk repair @disk"),
+        ("base", "disk repair @disk --undo @base"),
+        ("base", "disk rebase @disk --parent @base"),
+        ("disk", "disk rebase @disk --parent @base"),
+        ("disk", "bundle repair @disk --output @out"),
         ("base", "--config-file @base doctor"),
     )
     @ddt.unpack
@@ -203,7 +208,7 @@ class CliffTest(CliTestCase):
     def test_completion_knows_commands_and_options(self) -> None:
         run = self.run_cli("complete")
         self.assertEqual((0, ""), (run.code, run.err))
-        self.assertIn("cmds_bundle='check create extract show'", run.out)
+        self.assertIn("cmds_bundle='check create extract repair show'", run.out)
         self.assertIn("--vm-mode", run.out)
         script = self.scratch / "complete.sh"
         script.write_text(run.out, encoding="utf-8")
