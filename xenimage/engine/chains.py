@@ -42,9 +42,10 @@ def distinct(paths: Sequence[str]) -> Sequence[str]:
     for path in paths:
         with contextlib.suppress(OSError):  # opening it tells the user more
             status = os.stat(path)
-            other = seen.setdefault((status.st_dev, status.st_ino), path)
-            if other is not path:
-                raise UsageError(f"is the same file as {other}", expected="each file once", where=path)
+            key = status.st_dev, status.st_ino
+            if key in seen:
+                raise UsageError(f"is the same file as {seen[key]}", expected="each file once", where=path)
+            seen[key] = path
     return paths
 
 

@@ -54,11 +54,12 @@ def check(options: CheckOptions, profile: Profile, limits: Limits, now: int, pro
     if not options.paths:
         raise UsageError("no disk is given", expected="one file or more")
     formats = {path: _format(path, options.format, limits) for path in chains.distinct(options.paths)}
-    nodes = _chain([path for path, name in formats.items() if name == _VHD], options.directory, limits)
+    given = [path for path, name in formats.items() if name == _VHD]
+    nodes, count = _chain(given, options.directory, limits)
     told: dict[str, list[Finding]] = defaultdict(list)
     for finding in judge_links(nodes, options.directory, whole=bool(options.directory)):
         told[finding.where].append(finding)
-    by_path = {node.file.path: node for node in nodes}
+    by_path = {node.file.path: node for node in nodes[:count]}
     paths = [*formats, *(path for path in by_path if path not in formats)]
     disks = []
     progress.start("check", sum(_size(path) for path in paths))
@@ -114,22 +115,26 @@ def _is_vhd(source: ByteSource, limits: Limits) -> bool:
     return header == _HEADER_COOKIE or source.name.lower().endswith(_SUFFIXES)
 
 
-def _chain(paths: Sequence[str], directory: str, limits: Limits) -> list[ChainNode]:
-    """The VHDs that were given, linked; with a directory also their ancestors in it."""
+def _chain(paths: Sequence[str], directory: str, limits: Limits) -> tuple[list[ChainNode], int]:
+    """The VHDs that were given, linked, and their number; with a directory their ancestors in it count too.
+
+    Behind those stands what else is in the directory: it is not checked, but belongs to the tree.
+    """
     files = [chains.describe(path, limits) for path in paths]
-    if not directory or not files:
-        return link(files)
+    if not directory:
+        return link(files), len(files)
     given = {file.place for file in files}
     every = [*files, *(each for each in chains.in_directory(directory, limits) if each.place not in given)]
     nodes = link(every)
-    wanted = set(range(len(files)))
+    wanted = dict.fromkeys(range(len(files)))
     ahead = list(wanted)
     while ahead:
-        parent = nodes[ahead.pop()].parent
-        if parent is not None and parent not in wanted:
-            wanted.add(parent)
-            ahead.append(parent)
-    return link([every[number] for number in sorted(wanted)])
+        node = nodes[ahead.pop()]
+        if node.parent is not None and node.parent not in wanted and node.state is LinkState.LINKED:
+            wanted[node.parent] = None
+            ahead.append(node.parent)
+    others = (number for number in range(len(every)) if number not in wanted)
+    return link([every[number] for number in (*wanted, *others)]), len(wanted)
 
 
 def _check_vhd(node: ChainNode, count: int, limits: Limits, now: int) -> list[Finding]:

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from xenimage.formats.vhd import layout
-from xenimage.formats.vhd.checks.filled import Filled
+from xenimage.formats.vhd.checks.filled import TAIL, Filled
 from xenimage.formats.vhd.checks.findings import LISTED, bounded, found
 from xenimage.units import SECTOR
 
@@ -52,8 +52,8 @@ class _Walk:
         self.stale: list[Finding] = []
         self.empty = 0
         """blocks without a single sector at the end of the file, one behind the other"""
-        self.empty_block = -1
-        """the first of them"""
+        self.empty_first = -1, 0
+        """block and sector of the first of them"""
         self.last: tuple[int, int, bytes] | None = None
         """block, sector and bitmap of the last block in the file"""
 
@@ -75,7 +75,7 @@ class _Walk:
             if bitmap == _FULL:
                 self.empty = 0
                 continue
-            self._note_empty(block, bitmap)
+            self._note_empty(block, sector, bitmap)
             if block >> 3 < len(bits) and bits[block >> 3] & 0x80 >> (block & 7):
                 self._note_lie(block, sector, bitmap)
             # Two MiB for each partial block, and none once enough is known.
@@ -84,12 +84,12 @@ class _Walk:
         if block >= 0:
             self.last = block, sector, bitmap
 
-    def _note_empty(self, block: int, bitmap: bytes) -> None:
+    def _note_empty(self, block: int, sector: int, bitmap: bytes) -> None:
         if bitmap != _EMPTY:
             self.empty = 0
             return
         if not self.empty:
-            self.empty_block = block
+            self.empty_first = block, sector
         self.empty += 1
 
     def _note_lie(self, block: int, sector: int, bitmap: bytes) -> None:
@@ -129,8 +129,10 @@ def _extended(tables: Tables, filled: Filled, walk: _Walk) -> Iterator[Finding]:
     block, sector, bitmap = walk.last
     hole, before = filled.hole_at_end()
     place = sector * SECTOR
-    if 0 < walk.empty < tables.allocated and before and hole <= place:
-        yield found("file.extended", "blocks", offset=hole, count=walk.empty, block=walk.empty_block, hole=hole)
+    first_empty, at = walk.empty_first
+    # The cut leaves the rest of a unit of the file system as zeros that are no hole.
+    if 0 < walk.empty < tables.allocated and before and hole <= at * SECTOR + TAIL:
+        yield found("file.extended", "blocks", offset=hole, count=walk.empty, block=first_empty, hole=hole)
     elif before == 1 and place < hole < tables.data_end - SECTOR:
         first = -(-(hole - place - SECTOR) // SECTOR)
         bits = int.from_bytes(bitmap, "big") & ((1 << (_SECTORS - first)) - 1)

@@ -168,8 +168,8 @@ KINDS = (
         mend=Mend.LOST,
         cases={
             "blocks": Wording(
-                what="the last {count} blocks of the file, from block {block} at {hole:#x} on, lie in a hole with their"
-                " bitmaps: no sector of them is present",
+                what="the last {count} blocks of the file, from block {block} on, have no sector present, and stand in"
+                " a hole that goes from {hole:#x} to the footer",
                 why="nobody stores blocks without a sector; vhd-util repair makes a truncated file longer with zeros"
                 " and calls it valid: what stood there may be lost, and the guest reads zeros",
             )
