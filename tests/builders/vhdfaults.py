@@ -127,23 +127,16 @@ def _set(field: str, value: int | bytes, *, front: bool = True, end: bool = True
 
 
 def _repaired(kept: int) -> Maker:
-    """A file that lost its end and got it back as a hole: *kept* bytes of its last block's data are left."""
+    """A file that lost its end and got it back as a hole: *kept* bytes of its last block's data are left, if any."""
 
     def make(path: pathlib.Path) -> tuple[pathlib.Path, ...]:
-        made = image()
-        start = made.entry(FULL) * SECTOR
-        whole = made.footer_offset
+        made = Vhd(size=SIZE, blocks={0: range(4096), 5: range(3000)}).build()
+        start = made.entry(5) * SECTOR
         with path.open("wb") as file:
             file.write(made.data[: start + SECTOR + kept if kept else start])
-            file.truncate(whole)
-            file.seek(whole)
-            file.write(made.data[whole:])
-            if not kept:
-                # That the batmap calls the empty block full would be a fault of its own.
-                file.seek(made.batmap_offset)
-                clear = image()
-                set_bits(clear)
-                file.write(clear.data[made.batmap_offset : made.batmap_offset + 1024])
+            file.truncate(made.footer_offset)
+            file.seek(made.footer_offset)
+            file.write(made.data[made.footer_offset :])
         return (path,)
 
     return make
@@ -536,4 +529,14 @@ def _sparse(path: pathlib.Path) -> tuple[pathlib.Path, ...]:
             if any(page):
                 file.seek(at)
                 file.write(page)
+    return (path,)
+
+
+def _zero_tail(path: pathlib.Path) -> tuple[pathlib.Path, ...]:
+    """A block with all its bits, the end of which was zeros and is a hole."""
+    made = image()
+    with path.open("wb") as file:
+        file.write(made.data[: (made.entry(FULL) + 1) * SECTOR + MIB])
+        file.seek(made.footer_offset)
+        file.write(made.data[made.footer_offset :])
     return (path,)

@@ -8,10 +8,14 @@ import ddt
 
 from tests.base import TestCase
 from tests.builders.pattern import pattern
+from tests.builders.vhd import Vhd
+from xenimage import api
 from xenimage.formats.vhd.reader import open_vhd
 from xenimage.formats.vhd.writer import BITMAP, GAP, NewVhd
 from xenimage.limits import STRICT
 from xenimage.model.extent import Extent, Kind
+from xenimage.model.finding import Severity
+from xenimage.model.plan import CheckOptions
 from xenimage.sources.file import open_file
 from xenimage.units import KIB, MIB
 
@@ -44,6 +48,44 @@ class VhdCase(TestCase):
         buffer = bytearray(b"\xaa" * disk.facts.virtual_size)
         disk.read_into(0, memoryview(buffer))
         return bytes(buffer)
+
+
+@ddt.ddt
+class CheckTest(VhdCase):
+    """What the real qemu-img writes is no fault of its file: a consumer that reads only the content takes it."""
+
+    @ddt.data(
+        ("", {"vhd.creator.foreign"}),
+        ("force_size=on", {"vhd.creator.foreign", "vhd.footer.geometry"}),
+        ("subformat=fixed", {"vhd.footer.fixed"}),
+    )
+    @ddt.unpack
+    def test_files_of_qemu(self, options, refused):
+        self.make_raw(20 * MIB)
+        words = ("-o", options) if options else ()
+        self.run_tool("qemu-img", "convert", "-f", "raw", "-O", "vpc", *words, self.raw, self.vhd)
+        kept = api.check_disks(CheckOptions(paths=(str(self.vhd),)))
+        errors = {finding.code for finding in kept.findings if finding.severity is Severity.ERROR}
+        self.assertEqual(refused, errors)
+        self.assertNotIn("vhd.file.extended", {finding.code for finding in kept.findings})
+        streamed = api.check_disks(CheckOptions(paths=(str(self.vhd),), profile="xcp-ng"))
+        errors = {finding.code for finding in streamed.findings if finding.severity is Severity.ERROR}
+        self.assertEqual(refused & {"vhd.footer.fixed"}, errors)
+
+    def test_blocks_that_qemu_appends_to_a_disk_of_blktap_are_found(self):
+        self.vhd.write_bytes(Vhd(size=20 * MIB, blocks={0: range(4096)}).build().data)
+        self.run_tool("qemu-io", "-f", "vpc", "-c", "write -P 7 4M 2M", self.vhd)
+        report = api.check_disks(CheckOptions(paths=(str(self.vhd),)))
+        self.assertTrue(
+            {"vhd.block.packed", "vhd.block.unaligned"} <= {finding.code for finding in report.findings},
+            report.findings,
+        )
+
+    def test_a_copy_with_holes_is_no_repaired_file(self):
+        self.vhd.write_bytes(Vhd(size=20 * MIB, blocks={0: range(4096), 3: range(9)}).build().data)
+        copy = self.scratch / "copy.vhd"
+        self.run_tool("cp", "--sparse=always", self.vhd, copy)
+        self.assertEqual((), api.check_disks(CheckOptions(paths=(str(copy),))).findings)
 
 
 @ddt.ddt

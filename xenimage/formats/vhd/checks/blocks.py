@@ -121,8 +121,9 @@ def _stale(tables: Tables, block: int, sector: int, bitmap: bytes) -> Iterator[F
 def _extended(tables: Tables, filled: Filled, walk: _Walk) -> Iterator[Finding]:
     """Judge whether the end of the file was cut off and put back as zeros, which vhd-util repair does unasked.
 
-    Only where nothing else explains it. A block of tapdisk's has data wherever its bitmap has a bit, so a hole there is
-    strange unless the whole file was copied with holes for zeros; other programs set the bits of whole blocks.
+    Only where nothing else explains it. tapdisk sets a bit when it writes a sector, so a hole under a bit is strange
+    unless the whole file was copied with holes for zeros. A block with all bits proves nothing: most programs, xenimage
+    among them, set them all whatever they write.
     """
     if walk.last is None or tables.footer is None or not tables.footer.is_tap:
         return
@@ -133,7 +134,7 @@ def _extended(tables: Tables, filled: Filled, walk: _Walk) -> Iterator[Finding]:
     # The cut leaves the rest of a unit of the file system as zeros that are no hole.
     if 0 < walk.empty < tables.allocated and before and hole <= at * SECTOR + TAIL:
         yield found("file.extended", "blocks", offset=hole, count=walk.empty, block=first_empty, hole=hole)
-    elif before == 1 and place < hole < tables.data_end - SECTOR:
+    elif bitmap != _FULL and before == 1 and place < hole < tables.data_end - SECTOR:
         first = -(-(hole - place - SECTOR) // SECTOR)
         bits = int.from_bytes(bitmap, "big") & ((1 << (_SECTORS - first)) - 1)
         if bits:
