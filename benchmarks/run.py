@@ -123,6 +123,29 @@ class Benchmark:
         ratio = ours.wall / theirs.wall
         self.note("2039 GiB beside 10 GiB", (ours.wall, theirs.wall), ratio, "<= 1.25", "s")
 
+    def way_back(self) -> None:
+        """From bundles to what QEMU runs, beside unpacking and converting; a chain beside one disk; checks."""
+        run(shell(create("plain.qcow2")), self.directory)
+        for form in ("raw", "qcow2"):
+            ours, theirs = self.pair(
+                f"rm -f back.{form}; {PROGRAM} -q disk convert ours.tgz back.{form} --format {form} >/dev/null",
+                f"rm -f 0.vhd back.{form}; tar -xzf ours.tgz; qemu-img convert -f vpc -O {form} 0.vhd back.{form}",
+            )
+            ratio = theirs.wall / ours.wall
+            self.note(f"back to {form}", (ours.wall, theirs.wall), ratio, ">= 3", "s")
+        samples.make_chain(self.directory)
+        leaf = "layer3.qcow2 --follow-backing . --chain"
+        run(shell(create(leaf).replace("ours.tgz", "chain.tgz")), self.directory)
+        back = f"rm -f back.raw; {PROGRAM} -q disk convert {{}} back.raw --format raw >/dev/null"
+        ours, theirs = self.pair(back.format("chain.tgz"), back.format("ours.tgz"))
+        ratio = ours.wall / theirs.wall
+        self.note("chain of 4 back to raw, beside one", (ours.wall, theirs.wall), ratio, "<= 1.2", "s")
+        ours, theirs = self.pair(f"{PROGRAM} -q bundle check ours.tgz >/dev/null", "gzip -t ours.tgz")
+        self.note("bundle check beside gzip -t", (ours.wall, theirs.wall), ours.wall / theirs.wall, "<= 1.1", "s")
+        samples.make_full_vhd(self.directory)
+        ours, _ = self.pair(f"{PROGRAM} -q disk check full.vhd >/dev/null || test $? = 6", "true")
+        self.note("disk check, 2040 GiB full", (ours.wall, 3), ours.wall / 3, "<= 1", "s")
+
     def resources(self) -> None:
         """Memory, bytes read from the source, space beyond the output."""
         peak = self.memory / MIB
@@ -207,6 +230,7 @@ def main() -> None:
     )
     parser.add_argument("--runs", type=int, default=3, help="counted runs of each command")
     parser.add_argument("--data", type=int, default=1024, help="MiB of real files")
+    parser.add_argument("--only", action="append", metavar="STEP", help="run only this step, such as way_back")
     parser.add_argument("--page", action="store_true", help="write the figures and the plot into the documentation")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -219,9 +243,11 @@ def main() -> None:
             benchmark.against_recipe,
             benchmark.against_floor,
             benchmark.large,
+            benchmark.way_back,
             benchmark.resources,
         ):
-            step()
+            if not arguments.only or step.__name__ in arguments.only:
+                step()
     found = {"machine": machine(), "results": [dataclasses.asdict(each) for each in benchmark.results]}
     print(json.dumps(found, indent=1))
     if arguments.page:

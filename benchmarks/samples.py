@@ -7,7 +7,12 @@ import pathlib
 import shutil
 import subprocess
 
+from xenimage.formats.vhd import layout
+from xenimage.formats.vhd.writer import NewVhd
+
 GIB = 1 << 30
+_LAYER_UNIT = 1 << 21
+"""layers of a chain begin at multiples of 2 MiB"""
 _TREES = ("/usr/lib", "/usr/share", "/usr/bin", "/usr/include", "/usr/local")
 
 
@@ -58,6 +63,57 @@ def make(directory: pathlib.Path, wanted: int) -> dict[str, pathlib.Path]:
     shutil.copyfile(paths["plain.qcow2"], paths["large.qcow2"])
     _run("qemu-img", "resize", "-q", str(paths["large.qcow2"]), "2039G")
     return paths
+
+
+def make_chain(directory: pathlib.Path, layers: int = 4) -> list[pathlib.Path]:
+    """The data of ``disk.raw`` spread over qcow2 images that lie over each other, the base first; kept once made."""
+    paths = [directory / f"layer{number}.qcow2" for number in range(layers)]
+    if all(path.exists() for path in paths):
+        return paths
+    raw = directory / "disk.raw"
+    size = raw.stat().st_size
+    used = _end_of_data(raw)
+    share = used // layers // _LAYER_UNIT * _LAYER_UNIT
+    part = directory / "part.raw"
+    for number, path in enumerate(paths):
+        stop = used if number == layers - 1 else (number + 1) * share
+        with part.open("wb") as file:
+            file.truncate(size)
+        _run(
+            "dd", f"if={raw}", f"of={part}", "bs=1M", f"skip={number * share >> 20}", f"seek={number * share >> 20}",
+            f"count={-(-(stop - number * share) >> 20)}", "conv=notrunc,sparse", "status=none",
+        )  # fmt: skip
+        _run("qemu-img", "convert", "-O", "qcow2", str(part), str(path))
+        if number:
+            below = paths[number - 1].name
+            _run("qemu-img", "rebase", "-u", "-b", below, "-F", "qcow2", str(path))
+    part.unlink()
+    return paths
+
+
+def _end_of_data(path: pathlib.Path) -> int:
+    """Where the last data of a sparse file ends, in bytes."""
+    end = 0
+    with path.open("rb") as file:
+        while True:
+            try:
+                start = os.lseek(file.fileno(), end, os.SEEK_DATA)
+            except OSError:
+                return end
+            end = os.lseek(file.fileno(), start, os.SEEK_HOLE)
+
+
+def make_full_vhd(directory: pathlib.Path) -> pathlib.Path:
+    """A VHD of 2040 GiB with every block in its BAT, nothing stored but its metadata; kept once made."""
+    path = directory / "full.vhd"
+    if not path.exists():
+        vhd = NewVhd(virtual_size=layout.SIZE_MAX, timestamp=layout.EPOCH)
+        blocks = range(vhd.entries)
+        with path.open("wb") as file:
+            file.write(vhd.head(b"full disk of 2TB", blocks, partial=blocks))
+            file.seek(vhd.footer_offset(len(blocks)))
+            file.write(vhd.footer(b"full disk of 2TB"))
+    return path
 
 
 def _run(*command: str) -> None:
