@@ -72,7 +72,7 @@ class FaultKitTest(TestCase):
         missing = {code for code in KINDS if code.startswith(("vhd.", "chain."))} - {
             each.code for each in FAULTS.values()
         }
-        # Told when a disk is read, of what a bundle lacks, of a directory, or in need of no fault.
+        # Told when a disk is read, repaired or rebased, of what a bundle lacks, of a directory, or in need of no fault.
         elsewhere = {
             "chain.members",
             "chain.orphan",
@@ -84,7 +84,10 @@ class FaultKitTest(TestCase):
             "vhd.footer.data_offset",
             "vhd.footer.end",
             "vhd.footer.geometry_short",
+            "vhd.lost",
             "vhd.parent.absent",
+            "vhd.parent.forced",
+            "vhd.parent.larger",
             "vhd.size.chs",
             "vhd.size.residue",
         }

@@ -25,6 +25,8 @@ WORDERS = {
     "xenimage/checks/chain.py": ("_found", 1, "chain."),
     "xenimage/formats/vhd/": ("found", 0, "vhd."),
     "xenimage/engine/checker.py": ("vhd_found", 0, "vhd."),
+    "xenimage/engine/rebaser.py": ("found", 0, "vhd."),
+    "xenimage/engine/repairer.py": ("found", 0, "vhd."),
 }
 """where helpers make findings: their name, which argument is the code, and the group that they put in front"""
 GIVEN = {"where", "offset"}
