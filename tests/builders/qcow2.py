@@ -59,6 +59,8 @@ class Image:
     extensions: tuple[tuple[int, bytes], ...] = ()
     taken: tuple[Taken, ...] = ()
     header_length: int | None = None
+    shared: bool = False
+    """whether states share the clusters that have one content, as those of snapshots do"""
 
     def __post_init__(self) -> None:
         self.cluster_size = 1 << self.cluster_bits
@@ -69,6 +71,7 @@ class Image:
     def build(self) -> bytes:
         """The file's bytes."""
         self.body = bytearray(self.cluster_size)
+        self.kept: dict[tuple[int, Form, int], tuple[int, int]] = {}
         self.at["refcount"] = self._append(bytes(self.cluster_size))
         l1_offset, l1_entries = self._add_state(self.state, "")
         table = b"".join(self._snapshot(taken) for taken in self.taken)
@@ -110,6 +113,14 @@ class Image:
 
     def _cluster(self, state: State, index: int, prefix: str) -> tuple[int, int]:
         """The L2 entry and bitmap of a cluster, its content stored on the way."""
+        key = index, state.forms[index], state.seed
+        if not self.shared:
+            return self._new_cluster(state, index, prefix)
+        if key not in self.kept:
+            self.kept[key] = self._new_cluster(state, index, prefix)
+        return self.kept[key]
+
+    def _new_cluster(self, state: State, index: int, prefix: str) -> tuple[int, int]:
         form = state.forms[index]
         content = pattern(index * self.cluster_size, self.cluster_size, state.seed)
         everything = 0xFFFFFFFF

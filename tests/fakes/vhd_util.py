@@ -283,16 +283,45 @@ class Vhd:
         return bytes(content[:size])
 
 
+    def present(self) -> int:
+        """The sectors that this file holds: a number whose highest bit is the first sector of the disk."""
+        found = 0
+        count = up(self.footer["size"], BLOCK) // SECTOR
+        for block, _start, bitmap in self.stored():
+            found |= int.from_bytes(bitmap, "big") << count - (block + 1) * (BLOCK // SECTOR)
+        return found
+
+
 def unpack_bundle(path: str | os.PathLike[str]) -> tuple[tarfile.TarInfo, bytes]:
-    """The only member of a bundle, as Python's own tarfile and gzip read it from a pipe."""
+    """The only member of a bundle."""
+    (only,) = unpack_members(path)
+    return only
+
+
+def unpack_chain(path: str | os.PathLike[str]) -> list[Vhd]:
+    """The VHDs of a bundle, the leaf first; they stand in that order."""
+    found = unpack_members(path)
+    assert [member.name for member, _ in found] == [f"{number}.vhd" for number in range(len(found))]
+    return [Vhd(data, member.name) for member, data in found]
+
+
+def contents(chain: list[Vhd]) -> list[bytes]:
+    """What a guest sees on each disk of a chain, the leaf first."""
+    found = [b""]
+    for disk in reversed(chain):
+        found.append(disk.content(found[-1]))
+    return found[:0:-1]
+
+
+def unpack_members(path: str | os.PathLike[str]) -> list[tuple[tarfile.TarInfo, bytes]]:
+    """The members of a bundle, as Python's own tarfile and gzip read it from a pipe."""
     with open(path, "rb") as stream, tarfile.open(fileobj=stream, mode="r|gz") as archive:
         found = []
         for member in archive:
             content = archive.extractfile(member)
             assert content is not None, f"{member.name} is no regular file"
             found.append((member, content.read()))
-    (only,) = found
-    return only
+    return found
 
 
 def load(path: str) -> Vhd:

@@ -5,12 +5,11 @@ A block of a child has a bitmap that marks exactly the sectors which the layer h
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import threading
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from xenimage.engine.passes import in_order
+from xenimage.engine.passes import in_order, numbered, watched
 from xenimage.formats.base import clear, merged, within
 from xenimage.formats.overlay import Overlay
 from xenimage.formats.vhd.layout import BLOCK_SIZE
@@ -31,7 +30,6 @@ Packed = TypeVar("Packed")
 
 _SECTORS = BLOCK_SIZE // SECTOR
 _FULL = (1 << _SECTORS) - 1
-_EMPTY = bytes(BLOCK_SIZE)
 
 
 class Delta:
@@ -124,17 +122,9 @@ class ChildPasses:
         :param what: the stage, for the one who watches.
         :param pack: called in the threads with a block's bitmap and data, a buffer that is used again.
         """
-        numbers = (number for first, stop in self.ranges for number in range(first, stop))
-        jobs = 1 if self.child.facts.sequential else self.jobs
-        self.progress.start(what, BLOCK_SIZE * sum(stop - first for first, stop in self.ranges))
-        try:
-            with contextlib.closing(in_order(lambda number: self._take(number, pack), numbers, jobs)) as results:
-                for block in results:
-                    if block is not None:
-                        yield block
-                    self.progress.advance(BLOCK_SIZE)
-        finally:
-            self.progress.stop()
+        jobs = 1 if self.child.facts.sequential or self.below.facts.sequential else self.jobs
+        found = in_order(lambda number: self._take(number, pack), numbered(self.ranges), jobs)
+        return watched(found, self.ranges, what, self.progress)
 
     def _take(self, number: int, pack: Callable[[bytearray], Packed]) -> LayerBlock[Packed] | None:
         local = self._local
@@ -144,18 +134,19 @@ class ChildPasses:
             local.other = memoryview(bytearray(BLOCK_SIZE))
         offset, data = number * BLOCK_SIZE, local.data
         runs = self._held(offset)
-        if runs:
-            _read(self.child, offset, data)
-        if runs and self.dedup and self.below is not None:
-            _read(self.below, offset, local.other)
-            runs = [part for run in runs for part in _different(data, local.other, *run)]
         if not runs:
             return None
+        whole = self.whole and self.below is not None
+        _read(Overlay(self.child, self.below) if whole else self.child, offset, data)
+        if self.dedup and self.below is not None:
+            _read(self.below, offset, local.other)
+            runs = [part for run in runs for part in _different(data, local.other, *run)]
+            if not runs:
+                return None
         bits, completed = _bitmap(runs), 0
         if self.whole and self.below is not None:
             completed = (_SECTORS - bits.bit_count()) * SECTOR
             bits = _FULL
-            _read(Overlay(self.child, self.below), offset, data)
         elif self.dedup:
             _clear_outside(data, runs)
         local.buffer[: len(BITMAP)] = bits.to_bytes(len(BITMAP), "big")

@@ -185,6 +185,7 @@ def _split_snapshots(chain: Chain, options: SourceOptions, limits: Limits) -> No
     if not isinstance(leaf, Qcow2Disk):
         raise UsageError("has no internal snapshots", expected="a qcow2 image", where=options.path)
     wished = _wished_snapshots(leaf, options)
+    limits.require("chain_depth", len(wished) + len(chain.disks), "the number of disks in the chain")
     views = [leaf]
     try:
         for snapshot in wished:
@@ -212,7 +213,10 @@ def _wished_snapshots(leaf: Qcow2Disk, options: SourceOptions) -> list[Snapshot]
         older = ordered[: ordered.index(choose(leaf.snapshots, options.snapshot))]
     if options.snapshots == (ALL_SNAPSHOTS,):
         return older[::-1]
-    wished = [choose(leaf.snapshots, name) for name in options.snapshots]
+    try:
+        wished = [choose(leaf.snapshots, name) for name in options.snapshots]
+    except UsageError as error:
+        raise error.within(options.path) from None
     for each in wished:
         if each not in older:
             raise UsageError(
@@ -235,7 +239,7 @@ def same_file(first: str, second: str) -> bool:
     """Whether two paths name one file; false where either is missing."""
     try:
         return os.path.samefile(first, second)
-    except OSError:
+    except (OSError, ValueError):  # names inside images may be such as no file can have
         return False
 
 
@@ -293,10 +297,10 @@ def _open_followed(path: str) -> FileSource:
         return open_beside(path, bare)
     except (UsageError, UnsafeError) as error:
         raise UnsafeError(
-            f"the parent {bare!r} is no file in {directory} that can be read",
-            expected="a regular file there: names inside images are followed nowhere else",
+            error.found,
+            expected=f"a regular file in {directory or '.'}, for an image names it as its parent",
             where=path,
-            tip="Put it there, or give its path with --backing FILE.",
+            tip="Names inside images are followed nowhere else: put it there, or give its path with --backing FILE.",
         ) from error
 
 

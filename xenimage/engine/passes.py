@@ -65,16 +65,7 @@ class Passes:
         :param what: the stage, for the one who watches.
         :param pack: called in the threads with a block's number and its bitmap and data, a buffer that is used again.
         """
-        numbers = (number for first, stop in self.ranges for number in range(first, stop))
-        self.progress.start(what, BLOCK_SIZE * sum(stop - first for first, stop in self.ranges))
-        try:
-            with contextlib.closing(self._packed(numbers, pack)) as results:
-                for block in results:
-                    if block is not None:
-                        yield block
-                    self.progress.advance(BLOCK_SIZE)
-        finally:
-            self.progress.stop()
+        return watched(self._packed(numbered(self.ranges), pack), self.ranges, what, self.progress)
 
     def _packed(
         self, numbers: Iterable[int], pack: Callable[[int, bytearray], Packed]
@@ -109,6 +100,32 @@ class Passes:
             return Block(number, fingerprint(memoryview(buffer)[len(BITMAP) :]), pack(number, buffer))
         finally:
             self._buffers.append(buffer)
+
+
+def numbered(ranges: Iterable[tuple[int, int]]) -> Iterator[int]:
+    """Yield the numbers of all blocks in *ranges*."""
+    return (number for first, stop in ranges for number in range(first, stop))
+
+
+def watched(
+    results: Generator[Result | None, None, None],
+    ranges: Iterable[tuple[int, int]],
+    what: str,
+    progress: Progress,
+) -> Iterator[Result]:
+    """Yield the *results* of a pass over the blocks in *ranges* that are not None, and close it in the end.
+
+    :param what: the stage, for the one who watches.
+    """
+    progress.start(what, BLOCK_SIZE * sum(stop - first for first, stop in ranges))
+    try:
+        with contextlib.closing(results):
+            for found in results:
+                if found is not None:
+                    yield found
+                progress.advance(BLOCK_SIZE)
+    finally:
+        progress.stop()
 
 
 def in_order(work: Callable[[Item], Result], items: Iterable[Item], jobs: int) -> Generator[Result, None, None]:

@@ -90,10 +90,11 @@ def _layers(options: BundleOptions, found: Sequence[Found]) -> tuple[Layer, ...]
             blocks=each.blocks.ranges,
             data_size=each.blocks.blocks * BLOCK_SIZE,
         )
-        if layers and layers[-1].virtual_size < layer.virtual_size:
+        # Before rounding: between the two ends the child shows zeros, and its VHD would show the parent's data.
+        if layers and layers[-1].source.virtual_size < each.facts.virtual_size:
             child = layers[-1]
             raise UnsupportedError(
-                f"has {child.virtual_size} bytes, its parent {layer.path} {layer.virtual_size}",
+                f"has {child.source.virtual_size} bytes, its parent {each.path} has {each.facts.virtual_size}",
                 expected="a child at least as large as its parent",
                 where=child.path,
                 tip="Without --chain the layers are flattened, and the disk keeps its size.",
@@ -170,7 +171,8 @@ def bare_vhd_command(options: BundleOptions) -> list[str]:
         words += ["--source-format", source.format]
     if source.snapshot:
         words += ["--snapshot", source.snapshot]
-    return words + [word for path in source.backing for word in ("--backing", path)]
+    words += [word for path in source.backing for word in ("--backing", path)]
+    return [*words, "--follow-backing", source.follow] if source.follow else words
 
 
 def _payload_findings(profile: Profile, options: BundleOptions) -> Iterator[Finding]:

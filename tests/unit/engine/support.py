@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from tests.builders.pattern import pattern
 from xenimage.formats.base import merged
 from xenimage.model.disk import DiskFacts
 from xenimage.model.extent import Kind
@@ -55,6 +56,49 @@ class FakeDisk:
             offset = high
         if offset < end:
             yield offset, end - offset, Kind.ZERO
+
+    def unreadable(self) -> XenimageError | None:
+        return None
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class LayerDisk:
+    """A layer of a chain: *runs* of (offset, length, kind), absent between them; its data is the pattern of *seed*."""
+
+    def __init__(self, size: int, *runs: tuple[int, int, Kind], seed: int = 0, **facts: object) -> None:
+        self.runs = runs
+        self.seed = seed
+        known = {"format": "qcow2", "granularity": 512, "stored_size": size, **facts}
+        self.facts = DiskFacts(virtual_size=size, **known)  # type: ignore[arg-type]
+        self.reads: list[tuple[int, int]] = []
+        self.readers: set[int] = set()
+        self.closed = False
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        self.reads.append((offset, len(buffer)))
+        self.readers.add(threading.get_ident())
+        for extent in self.extents(offset, len(buffer)):
+            content = pattern(extent.offset, extent.length, self.seed)
+            part = content if extent.kind is Kind.DATA else bytes(extent.length)
+            buffer[extent.offset - offset : extent.end - offset] = part
+
+    def extents(self, offset: int, length: int) -> Iterator[Extent]:
+        assert 0 <= offset <= offset + length <= self.facts.virtual_size
+        return merged(self._ranges(offset, offset + length))
+
+    def _ranges(self, offset: int, end: int) -> Iterator[tuple[int, int, Kind]]:
+        for start, length, kind in self.runs:
+            low, high = max(start, offset), min(start + length, end)
+            if low >= high:
+                continue
+            if low > offset:
+                yield offset, low - offset, Kind.ABSENT
+            yield low, high - low, kind
+            offset = high
+        if offset < end:
+            yield offset, end - offset, Kind.ABSENT
 
     def unreadable(self) -> XenimageError | None:
         return None

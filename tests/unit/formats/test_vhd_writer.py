@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import unittest
 
 import ddt
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 
 from tests.builders.pattern import pattern
 from tests.builders.vhd import MemorySource
+from xenimage.exceptions import UnsupportedError
 from xenimage.formats.vhd import layout
 from xenimage.formats.vhd.reader import open_vhd
-from xenimage.formats.vhd.writer import BITMAP, GAP, STRIDE, NewVhd
+from xenimage.formats.vhd.writer import BITMAP, GAP, STRIDE, NewVhd, Parent
 from xenimage.limits import STRICT
 from xenimage.units import GIB, MIB, SECTOR
 
@@ -139,3 +141,70 @@ class RoundTripTest(unittest.TestCase):
             disk.read_into(block * BLOCK, memoryview(buffer))
             self.assertEqual(pattern(block * BLOCK, BLOCK) if block in blocks else bytes(BLOCK), bytes(buffer))
         self.assertEqual(sorted(blocks), list(disk.tables.stored))
+
+
+@ddt.ddt
+class ChildTest(unittest.TestCase):
+    """A differencing disk, field by field as blktap's ``vhd-util snapshot`` writes it."""
+
+    PARENT = bytes.fromhex("b0b0b0b0848d4780a1731f00cb794de6")
+
+    def child(self, size: int = 100 * MIB, name: str = "1.vhd", hidden: bool = False) -> NewVhd:
+        return NewVhd(
+            virtual_size=size, timestamp=TIME, parent=Parent(name=name, timestamp=TIME - 1000), hidden=hidden
+        )
+
+    def test_an_empty_child_of_100_mib(self):
+        new = self.child()
+        self.assertEqual((5120, 15 * SECTOR), (new.size(0), new.first_block))
+        data = new.head(UUID, [], parent_uuid=self.PARENT) + new.footer(UUID)
+        self.assertEqual(5120, len(data))
+        self.assertEqual(data[:512], data[-512:])
+        self.assertEqual("00000004", data[60:64].hex())
+        self.assertEqual(self.PARENT, data[552:568])
+        self.assertEqual(0x3295028A - 1000, int.from_bytes(data[568:572], "big"))
+        self.assertEqual(bytes(4), data[572:576])
+        self.assertEqual(bytes.fromhex("0031002e007600680064").ljust(512, b"\0"), data[576:1088])
+        self.assertEqual(bytes(256), data[1280:1536])
+        self.assertEqual(~(sum(data[512:1536]) - sum(data[548:552])) & 0xFFFFFFFF, int.from_bytes(data[548:552], "big"))
+
+    def test_three_locators_each_in_a_sector_behind_the_batmap(self):
+        data = self.child().head(UUID, [], parent_uuid=self.PARENT)
+        windows = ".\\1.vhd".encode("utf-16-le")
+        paths = ((b"MacX", b"file://./1.vhd"), (b"W2ku", windows), (b"W2ru", windows))
+        for slot, (code, path) in enumerate(paths):
+            offset = 3072 + slot * SECTOR
+            wanted = code + struct.pack(">IIIQ", 512, len(path), 0, offset)
+            self.assertEqual(wanted, data[1088 + 24 * slot : 1112 + 24 * slot])
+            self.assertEqual(path.ljust(SECTOR, b"\0"), data[offset : offset + SECTOR])
+        self.assertEqual(bytes(5 * 24), data[1088 + 72 : 1280])
+        self.assertEqual(3072 + 3 * SECTOR, len(data))
+
+    # MiB, bytes of the empty file (that of a dynamic disk and 1536), sector of the first block
+    @ddt.data(*((size, empty + 1536) for size, empty, _ in VECTORS))
+    @ddt.unpack
+    def test_the_first_block_is_the_lowest_that_begins_a_page(self, size, empty):
+        new = self.child(size * MIB)
+        self.assertEqual(empty, new.size(0))
+        head_end = empty // SECTOR - 1
+        first = next(sector for sector in range(head_end, head_end + 8) if sector % 8 == 7)
+        self.assertEqual(first * SECTOR, new.first_block)
+        self.assertEqual((first + 4104 + 4097 + 1) * SECTOR, new.size(2))
+
+    def test_bits_of_the_batmap_are_those_of_full_bitmaps(self):
+        head = self.child().head(UUID, [0, 3, 8, 9, 49], partial=[3, 9], parent_uuid=self.PARENT)
+        self.assertEqual(bytes([0x80, 0x80, 0, 0, 0, 0, 0x40]).ljust(512, b"\0"), head[2560:3072])
+        self.assertEqual(~(0x80 + 0x80 + 0x40) & 0xFFFFFFFF, int.from_bytes(head[2072:2076], "big"))
+        entries = struct.unpack_from(">50I", head, 1536)
+        stored = {block: start for block, start in enumerate(entries) if start != 0xFFFFFFFF}
+        self.assertEqual({0: 15, 3: 15 + 4104, 8: 15 + 2 * 4104, 9: 15 + 3 * 4104, 49: 15 + 4 * 4104}, stored)
+
+    @ddt.data(False, True)
+    def test_hidden(self, hidden):
+        for new in (self.child(hidden=hidden), NewVhd(virtual_size=BLOCK, timestamp=TIME, hidden=hidden)):
+            self.assertEqual(int(hidden), new.footer(UUID)[85])
+
+    def test_a_name_that_no_locator_can_hold(self):
+        for name in ("ü.vhd", "x" * 300 + ".vhd"):
+            with self.assertRaisesRegex(UnsupportedError, "the parent's path"):
+                self.child(name=name).head(UUID, [])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Protocol
 
+from xenimage.exceptions import TransferError
 from xenimage.formats.vhd.layout import FOOTER_SIZE
 from xenimage.formats.vhd.writer import GAP
 from xenimage.streams import deflate, tar
@@ -134,8 +135,16 @@ class BundleWriter:
             member.partial.append(block)
 
     def end(self) -> int:
-        """End the member, but for what was left out, and tell the VHD's size in bytes."""
+        """End the member, but for what was left out, and tell the VHD's size in bytes.
+
+        :raises TransferError: other blocks came than were known before: the head that was written tells lies.
+        """
         member = self._members[-1]
+        if member.known is not None and (member.blocks, member.partial) != (
+            list(member.known.blocks),
+            list(member.known.partial),
+        ):
+            raise TransferError("the source changed while it was read", expected="the same bytes twice")
         member.footer_at = self._sink.size
         if member.known is None:
             self._sink.skip(deflate.stored_size(FOOTER_SIZE))

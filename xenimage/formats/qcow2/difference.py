@@ -36,8 +36,12 @@ class Difference:
         self._older = older
         self._view = view
         self._alone = newer.facts.parent is None
+        # What is read of the parents counts as well; what is wrong with the image is told of its oldest layer alone.
         self.facts: DiskFacts = dataclasses.replace(
-            newer.facts, parent=ParentReference(name=older_name, format=newer.facts.format)
+            view.facts,
+            identity=newer.facts.identity,
+            parent=ParentReference(name=older_name, format=newer.facts.format),
+            findings=(),
         )
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
@@ -69,13 +73,16 @@ class Difference:
                     break
                 upto = min(stop, below.guest + below.length, shared)
                 for part_stop, same in self._same(run, below, start, upto):
-                    yield start, part_stop - start, Kind.ABSENT if same else self._changed(run)
+                    if same:
+                        yield start, part_stop - start, Kind.ABSENT
+                    else:
+                        yield from self._changed(run, start, part_stop)
                     start = part_stop
 
     def _same(self, run: Run, below: Run, start: int, stop: int) -> Iterator[tuple[int, bool]]:
         """Yield (end, whether both runs show the same there) for the range, which lies in both runs."""
         if run.packed is not None and below.packed is not None:
-            size = self._newer.facts.granularity
+            size = run.length // len(run.packed)
             while start < stop:
                 upto = min(stop, start - start % size + size)
                 entries = (each.packed[(start - each.guest) // size] for each in (run, below) if each.packed)
@@ -88,11 +95,13 @@ class Difference:
             empty = (Kind.ZERO, Kind.ABSENT)
             yield stop, run.kind is below.kind or (self._alone and run.kind in empty and below.kind in empty)
 
-    def _changed(self, run: Run) -> Kind:
-        """What a changed range is. One that is not stored any more shows the image's parent, or zeros without one."""
-        if run.kind is Kind.ABSENT:
-            return Kind.ZERO if self._alone else Kind.DATA
-        return run.kind
+    def _changed(self, run: Run, start: int, stop: int) -> Iterator[tuple[int, int, Kind]]:
+        """Yield a changed range. Where it is not stored any more it shows the image's parent, or zeros without one."""
+        if run.kind is not Kind.ABSENT:
+            yield start, stop - start, run.kind
+            return
+        for extent in self._view.extents(start, stop - start):
+            yield extent.offset, extent.length, Kind.DATA if extent.kind is Kind.DATA else Kind.ZERO
 
     def unreadable(self) -> XenimageError | None:
         """See :meth:`xenimage.model.disk.Disk.unreadable`."""
