@@ -282,7 +282,6 @@ class Vhd:
                     content[block * BLOCK + at : block * BLOCK + at + SECTOR] = body[at : at + SECTOR]
         return bytes(content[:size])
 
-
     def present(self) -> int:
         """The sectors that this file holds: a number whose highest bit is the first sector of the disk."""
         found = 0

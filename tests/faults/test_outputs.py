@@ -112,7 +112,7 @@ class RefusedOutputTest(OutputTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        patcher = unittest.mock.patch("xenimage.engine.opener.open_source", side_effect=AssertionError("was opened"))
+        patcher = unittest.mock.patch("xenimage.engine.bundler.open_source", side_effect=AssertionError("was opened"))
         patcher.start()
         self.addCleanup(patcher.stop)
 

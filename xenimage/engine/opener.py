@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from xenimage.containers.bundle.forward import open_forward
 from xenimage.containers.bundle.reader import is_gzip, open_bundle, open_bundle_disk, open_bundle_layers
 from xenimage.engine.links import Told, chain_findings, check_links
-from xenimage.exceptions import FormatError, UnsafeError, UnsupportedError, UsageError
+from xenimage.exceptions import FormatError, LimitError, UnsafeError, UnsupportedError, UsageError
 from xenimage.formats import registry
 from xenimage.formats.overlay import Overlay
 from xenimage.formats.qcow2.difference import Difference
@@ -94,7 +94,7 @@ def open_chain(options: SourceOptions, limits: Limits, *, output: str | None = N
     path, name, snapshot, beside = options.path, options.format, options.snapshot, False
     try:
         while True:
-            limits.require("chain_depth", len(chain.paths) + 1, "the number of disks in the chain")
+            _require_depth(len(chain.paths) + 1, options.path, limits)
             _refuse_repeated(path, chain.paths)
             disk = _open_one(path, limits, name, snapshot, output, beside=beside)
             chain.disks.append(disk)
@@ -115,6 +115,13 @@ def open_chain(options: SourceOptions, limits: Limits, *, output: str | None = N
     except BaseException:
         chain.close()
         raise
+
+
+def _require_depth(count: int, path: str, limits: Limits) -> None:
+    try:
+        limits.require("chain_depth", count, "the number of disks in the chain")
+    except LimitError as error:
+        raise error.within(path) from None
 
 
 def _named(disk: Disk, directory: str | None) -> str | None:
@@ -185,7 +192,7 @@ def _split_snapshots(chain: Chain, options: SourceOptions, limits: Limits) -> No
     if not isinstance(leaf, Qcow2Disk):
         raise UsageError("has no internal snapshots", expected="a qcow2 image", where=options.path)
     wished = _wished_snapshots(leaf, options)
-    limits.require("chain_depth", len(wished) + len(chain.disks), "the number of disks in the chain")
+    _require_depth(len(wished) + len(chain.disks), options.path, limits)
     views = [leaf]
     try:
         for snapshot in wished:

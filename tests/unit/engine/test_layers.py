@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import random
 import tracemalloc
 
@@ -128,7 +129,7 @@ class BitmapTest(TestCase):
                 found = {sector for start, end in runs for sector in range(start, end)}
                 self.assertEqual({sector for sector in changed if first <= sector < stop}, found)
                 self.assertEqual(sorted(runs), runs)
-                self.assertTrue(all(a[1] < b[0] for a, b in zip(runs, runs[1:], strict=False)), "runs touch")
+                self.assertTrue(all(a[1] < b[0] for a, b in itertools.pairwise(runs)), "runs touch")
 
     def test_equal_blocks_cost_one_comparison(self):
         class Counted:

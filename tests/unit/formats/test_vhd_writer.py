@@ -150,9 +150,7 @@ class ChildTest(unittest.TestCase):
     PARENT = bytes.fromhex("b0b0b0b0848d4780a1731f00cb794de6")
 
     def child(self, size: int = 100 * MIB, name: str = "1.vhd", hidden: bool = False) -> NewVhd:
-        return NewVhd(
-            virtual_size=size, timestamp=TIME, parent=Parent(name=name, timestamp=TIME - 1000), hidden=hidden
-        )
+        return NewVhd(virtual_size=size, timestamp=TIME, parent=Parent(name=name, timestamp=TIME - 1000), hidden=hidden)
 
     def test_an_empty_child_of_100_mib(self):
         new = self.child()
