@@ -102,7 +102,7 @@ def _other_names(chain: Sequence[Disk], paths: Sequence[str]) -> Iterator[Findin
             continue
         if reference is None or (reference.identity and parent.facts.identity):
             continue
-        if reference.name and not _means(reference.name, parent_path):
+        if reference.name and not means(reference.name, parent_path):
             yield Finding(
                 code="source.backing.other-name",
                 severity=Severity.WARNING,
@@ -114,7 +114,7 @@ def _other_names(chain: Sequence[Disk], paths: Sequence[str]) -> Iterator[Findin
             )
 
 
-def _means(stored: str, path: str) -> bool:
+def means(stored: str, path: str) -> bool:
     """Whether *stored*, a name inside an image, ends with the bare name of *path*."""
     # As the readers decode names; the path may hold bytes that are no text.
     bare = os.fsencode(os.path.basename(path)).decode("utf-8", "backslashreplace")

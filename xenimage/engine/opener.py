@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from xenimage.containers.bundle.forward import open_forward
 from xenimage.containers.bundle.reader import is_gzip, open_bundle, open_bundle_disk, open_bundle_layers
-from xenimage.engine.links import Told, chain_findings, check_links
+from xenimage.engine.links import Told, chain_findings, check_links, means
 from xenimage.exceptions import FormatError, LimitError, UnsafeError, UnsupportedError, UsageError
 from xenimage.formats import registry
 from xenimage.formats.overlay import Overlay
@@ -107,7 +107,7 @@ def open_chain(options: SourceOptions, limits: Limits, *, output: str | None = N
             following = given.pop(0) if given else _named(disk, options.follow)
             if following is None:
                 break
-            path, name, snapshot = following, _declared(disk), None
+            path, name, snapshot = following, _declared(disk, following), None
         check_links(chain.disks, chain.paths)
         if options.snapshots:
             _split_snapshots(chain, options, limits)
@@ -131,10 +131,15 @@ def _named(disk: Disk, directory: str | None) -> str | None:
     return os.path.join(directory, re.split(r"[/\\]", disk.facts.parent.name)[-1])
 
 
-def _declared(disk: Disk) -> str | None:
-    """The format that a qcow2 says its parent is of. A raw parent may hold anything, also what looks like an image."""
-    declared = disk.facts.parent.format if disk.facts.parent and disk.facts.format == "qcow2" else ""
-    return declared if declared in registry.NAMES else None
+def _declared(disk: Disk, path: str) -> str | None:
+    """The format that a qcow2 says its parent is of: a raw parent may hold anything, also what looks like an image.
+
+    It is said of the file of that name. What the user gives in its place may have become another format.
+    """
+    reference = disk.facts.parent
+    if reference is None or disk.facts.format != "qcow2" or not means(reference.name, path):
+        return None
+    return reference.format if reference.format in registry.NAMES else None
 
 
 def _is_bundle(options: SourceOptions) -> bool:

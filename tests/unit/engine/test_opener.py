@@ -206,6 +206,29 @@ class ChainTest(OpenerTestCase):
         self.assertFalse(same_file(one, self.put("two", b"")))
 
 
+class DeclaredFormatTest(OpenerTestCase):
+    """A qcow2 may say of what format its parent is: that is believed of the file with that name, and of no other."""
+
+    def leaf(self, backing: bytes, kind: bytes) -> str:
+        state = qcow2.State(size=SIZE, forms=("absent",))
+        return self.put(
+            "leaf.qcow2", qcow2.Image(state=state, backing=backing, extensions=((0xE2792ACA, kind),)).build()
+        )
+
+    def test_a_raw_disk_that_looks_like_an_image(self):
+        inner = self.qcow2("base.img", seed=5)
+        disk = self.open(self.leaf(b"/vm/base.img", b"raw"), inner)
+        self.assertEqual(b"QFI\xfb", self.read(disk, 0, 4))
+
+    def test_a_base_that_was_converted_meanwhile(self):
+        converted = self.qcow2("base.qcow2", seed=5)
+        self.assertEqual(pattern(0, KIB64, 5), self.read(self.open(self.leaf(b"base.raw", b"raw"), converted)))
+
+    def test_a_format_that_is_none_of_ours_is_looked_for(self):
+        base = self.qcow2("base.vhd", seed=5)
+        self.assertEqual(pattern(0, KIB64, 5), self.read(self.open(self.leaf(b"base.vhd", b"vpc"), base)))
+
+
 @ddt.ddt
 class OtherNameTest(OpenerTestCase):
     """A qcow2 keeps nothing of its parent but the name, which is a hint for the user and no more."""
