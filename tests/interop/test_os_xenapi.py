@@ -32,8 +32,10 @@ import ddt
 import fixtures
 
 from tests.base import TestCase
+from tests.builders import qcow2
 from tests.builders import vhd as builder
 from tests.builders.chain import chain, shown
+from tests.builders.pattern import pattern
 from tests.fakes import vhd_util
 from xenimage import api
 from xenimage.model.plan import BundleOptions, Compression, SourceOptions
@@ -193,6 +195,43 @@ class Dom0PluginTest(ConsumerTestCase):
         creator = builder.Creator(b"tap\0", 0x00010003, bytes(4), batmap=True)
         full = range(4096)
         return bytes(builder.Vhd(size=4 * MIB, blocks={0: full, 1: full}, creator=creator).build().data)
+
+    def make_chain(self, count: int, **wishes: object) -> list[bytes]:
+        """Create a bundle of so many layers; what each shows, the leaf first."""
+        size, cluster = 4 * MIB, 65536
+        paths, views = [], [bytearray(pattern(0, size, 9))]
+        (self.scratch / "base.raw").write_bytes(views[0])
+        for number in range(1, count):
+            forms = ("absent",) * (number - 1) + ("plain", "zero", "packed")
+            image = qcow2.Image(state=qcow2.State(size=size, forms=forms, seed=number), backing=b"below")
+            paths.insert(0, str(image.write(self.scratch / f"{number}.qcow2")))
+            content = bytearray(views[-1])
+            start = (number - 1) * cluster
+            content[start : start + 3 * cluster] = pattern(start, 3 * cluster, number)
+            content[start + cluster : start + 2 * cluster] = bytes(cluster)
+            views.append(content)
+        source = SourceOptions(path=paths[0], backing=(*paths[1:], str(self.scratch / "base.raw")))
+        api.create_bundle(BundleOptions(source=source, output=str(self.bundle), chain=True, **wishes))  # type: ignore[arg-type]
+        return [bytes(content) for content in reversed(views)]
+
+    @ddt.data(2, 3, 4)
+    def test_takes_our_chains(self, count):
+        wanted = self.make_chain(count)
+        leaf = self.install()
+        self.assertEqual(count, len(os.listdir(self.repository)))
+        self.assertEqual(count - 1, self.commands.count(["modify", "-n"]))
+        self.assertNotIn(["repair", "-n"], self.commands)
+        disks = [vhd_util.load(str(path)) for path in self.below(leaf)]
+        self.assertEqual([0] + [1] * (count - 1), [disk.footer["hidden"] for disk in disks])
+        for number, found in enumerate(vhd_util.contents(disks)):
+            self.assert_same_bytes(wanted[number], found)
+
+    def test_a_leaf_that_were_hidden_would_be_refused(self):
+        self.make_chain(2)
+        leaf, base = vhd_util.unpack_chain(self.bundle)
+        self.pack(("0.vhd", self.with_footer(leaf.data, 84, 0x00010000)), ("1.vhd", base.data))
+        with self.assertRaisesRegex(Exception, "hidden"):
+            self.install()
 
     @ddt.data(1, 2, 3, 4, 16)
     def test_takes_chains(self, length):
