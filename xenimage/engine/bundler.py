@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from xenimage.containers.bundle.check import check_bundle
 from xenimage.containers.bundle.reader import open_bundle, open_bundle_layers
 from xenimage.engine.compare import compare
-from xenimage.engine.layers import View, layered
+from xenimage.engine.layers import Kept, View, layered
 from xenimage.engine.links import chain_findings
 from xenimage.engine.mapper import map_blocks
 from xenimage.engine.opener import open_chain, open_source, refuse_output
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from xenimage.engine.runner import Outcome
     from xenimage.limits import Limits
-    from xenimage.model.disk import Disk
     from xenimage.model.finding import Finding
     from xenimage.model.plan import BundleOptions, Plan
     from xenimage.model.transfer import Progress
@@ -157,7 +156,11 @@ def _verify(plan: Plan, sink: FileSink, views: Sequence[View], limits: Limits, p
         if report.verdict is Verdict.NOT_READY:
             raise NotReadyError("the bundle just written is not sound", findings=report.findings, where=source.name)
         for member, view in zip(open_bundle_layers(bundle, open_vhd, limits), views, strict=True):
-            comparison = compare(_whole(view.disk, view), _whole(member, view), limits, progress)
+            source_layer, layer = view.disk, member
+            if view.below is not None:
+                below = Kept(view.below)
+                source_layer, layer = Overlay(source_layer, below), Overlay(layer, below)
+            comparison = compare(source_layer, layer, limits, progress)
             if not comparison.equal:
                 raise NotReadyError(
                     f"the bundle just written differs from its source at {comparison.first_difference:#x}",
@@ -166,10 +169,6 @@ def _verify(plan: Plan, sink: FileSink, views: Sequence[View], limits: Limits, p
                 )
     finally:
         source.close()
-
-
-def _whole(disk: Disk, view: View) -> Disk:
-    return Overlay(disk, view.below) if view.below else disk
 
 
 def check_output(options: BundleOptions) -> None:

@@ -19,7 +19,7 @@ from xenimage.streams.digest import fingerprint
 from xenimage.units import SECTOR
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from xenimage.exceptions import XenimageError
     from xenimage.model.disk import Disk, DiskFacts
@@ -74,6 +74,45 @@ class Delta:
         self._child.close()
 
 
+class Kept:
+    """See :class:`xenimage.model.disk.Disk`: *disk*, of which the last block is kept for the next who reads there.
+
+    For one thread. Two who read a deflated stream in turn would else inflate it anew for each block.
+    """
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        self._number = -1
+        self._block = memoryview(bytearray(BLOCK_SIZE))
+        self.facts: DiskFacts = disk.facts
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """See :meth:`xenimage.model.disk.Disk.read_into`."""
+        within(self.facts.virtual_size, offset, len(buffer))
+        done = 0
+        while done < len(buffer):
+            number, start = divmod(offset + done, BLOCK_SIZE)
+            if number != self._number:
+                self._number = -1
+                _read(self._disk, number * BLOCK_SIZE, self._block)
+                self._number = number
+            length = min(len(buffer) - done, BLOCK_SIZE - start)
+            buffer[done : done + length] = self._block[start : start + length]
+            done += length
+
+    def extents(self, offset: int, length: int) -> Iterator[Extent]:
+        """See :meth:`xenimage.model.disk.Disk.extents`."""
+        return self._disk.extents(offset, length)
+
+    def unreadable(self) -> XenimageError | None:
+        """See :meth:`xenimage.model.disk.Disk.unreadable`."""
+        return self._disk.unreadable()
+
+    def close(self) -> None:
+        """Close the disk."""
+        self._disk.close()
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class View:
     """A layer as it is read."""
@@ -122,7 +161,8 @@ class ChildPasses:
         :param what: the stage, for the one who watches.
         :param pack: called in the threads with a block's bitmap and data, a buffer that is used again.
         """
-        jobs = 1 if self.child.facts.sequential or self.below.facts.sequential else self.jobs
+        streams = any(disk is not None and disk.facts.sequential for disk in (self.child, self.below))
+        jobs = 1 if streams else self.jobs
         found = in_order(lambda number: self._take(number, pack), numbered(self.ranges), jobs)
         return watched(found, self.ranges, what, self.progress)
 
@@ -136,21 +176,31 @@ class ChildPasses:
         runs = self._held(offset)
         if not runs:
             return None
-        whole = self.whole and self.below is not None
-        _read(Overlay(self.child, self.below) if whole else self.child, offset, data)
-        if self.dedup and self.below is not None:
-            _read(self.below, offset, local.other)
-            runs = [part for run in runs for part in _different(data, local.other, *run)]
+        _read(self.child, offset, data)
+        other = self._read_below(offset)
+        if other is not None and self.dedup:
+            runs = [part for run in runs for part in _different(data, other, *run)]
             if not runs:
                 return None
         bits, completed = _bitmap(runs), 0
-        if self.whole and self.below is not None:
+        if other is not None and self.whole:
             completed = (_SECTORS - bits.bit_count()) * SECTOR
             bits = _FULL
-        elif self.dedup:
-            _clear_outside(data, runs)
+        for start, stop in _outside(runs) if other is not None else ():
+            if self.whole:
+                data[start:stop] = other[start:stop]
+            else:  # what a bitmap calls absent must not show in readers that ignore bitmaps
+                clear(data[start:stop])
         local.buffer[: len(BITMAP)] = bits.to_bytes(len(BITMAP), "big")
         return LayerBlock(number, fingerprint(local.buffer), bits == _FULL, completed, pack(local.buffer))
+
+    def _read_below(self, offset: int) -> memoryview | None:
+        """What lies below the block at *offset*, if it is wished to be known."""
+        if self.below is None or not (self.dedup or self.whole):
+            return None
+        other: memoryview = self._local.other
+        _read(self.below, offset, other)
+        return other
 
     def _held(self, offset: int) -> list[tuple[int, int]]:
         """(first, behind the last) sectors of the block at *offset* that the child holds."""
@@ -192,7 +242,9 @@ def _different(one: memoryview, other: memoryview, first: int, stop: int) -> Ite
 
     Halves what differs until it is a sector: equal parts, however large, cost one comparison.
     """
-    if one[first * SECTOR : stop * SECTOR] == other[first * SECTOR : stop * SECTOR]:
+    place = slice(first * SECTOR, stop * SECTOR)
+    # As bytes, because they are compared by memcmp and memory views item by item.
+    if bytes(one[place]) == bytes(other[place]):
         return
     if stop - first == 1:
         yield first, stop
@@ -211,10 +263,12 @@ def _different(one: memoryview, other: memoryview, first: int, stop: int) -> Ite
         yield last
 
 
-def _clear_outside(data: memoryview, runs: list[tuple[int, int]]) -> None:
-    """Put zeros where no run is: what a bitmap calls absent must not show in readers that ignore bitmaps."""
+def _outside(runs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield (start, stop) of the bytes of a block that lie in none of the runs of sectors."""
     start = 0
     for first, stop in runs:
-        clear(data[start * SECTOR : first * SECTOR])
-        start = stop
-    clear(data[start * SECTOR :])
+        if start < first * SECTOR:
+            yield start, first * SECTOR
+        start = stop * SECTOR
+    if start < BLOCK_SIZE:
+        yield start, BLOCK_SIZE

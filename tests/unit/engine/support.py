@@ -80,8 +80,8 @@ class LayerDisk:
         self.reads.append((offset, len(buffer)))
         self.readers.add(threading.get_ident())
         for extent in self.extents(offset, len(buffer)):
-            content = pattern(extent.offset, extent.length, self.seed)
-            part = content if extent.kind is Kind.DATA else bytes(extent.length)
+            stored = extent.kind is Kind.DATA
+            part = pattern(extent.offset, extent.length, self.seed) if stored else bytes(extent.length)
             buffer[extent.offset - offset : extent.end - offset] = part
 
     def extents(self, offset: int, length: int) -> Iterator[Extent]:

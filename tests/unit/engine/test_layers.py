@@ -12,7 +12,7 @@ import ddt
 from tests.base import TestCase
 from tests.builders.pattern import pattern
 from tests.unit.engine.support import BLOCK, GIB, MIB, FakeDisk, LayerDisk, Watcher
-from xenimage.engine.layers import ChildPasses, Delta, _bitmap, _clear_outside, _different, layered
+from xenimage.engine.layers import ChildPasses, Delta, Kept, _bitmap, _different, _outside, layered
 from xenimage.engine.mapper import map_blocks
 from xenimage.exceptions import LimitError
 from xenimage.limits import STRICT
@@ -82,6 +82,36 @@ class DeltaTest(TestCase):
         self.assertEqual(((TIB // BLOCK, TIB // BLOCK + 1),), found.ranges)
 
 
+class KeptTest(TestCase):
+    def test_a_block_is_read_once_however_often_it_is_asked_for(self):
+        disk = LayerDisk(3 * BLOCK - 1024, (512, 3 * BLOCK - 2048, D), seed=4)
+        whole = bytearray(disk.facts.virtual_size)
+        disk.read_into(0, memoryview(whole))
+        disk.reads.clear()
+        kept = Kept(disk)
+        places = [(0, 512), (100, 5000), (BLOCK - 7, 14), (BLOCK, BLOCK), (BLOCK + 5, 1), (2 * BLOCK, BLOCK - 1024)]
+        for offset, length in places:
+            buffer = bytearray(b"\xcc" * length)
+            kept.read_into(offset, memoryview(buffer))
+            self.assert_same_bytes(bytes(whole[offset : offset + length]), bytes(buffer))
+        self.assertEqual([(0, BLOCK), (BLOCK, BLOCK), (2 * BLOCK, BLOCK - 1024)], disk.reads)
+        with self.assertRaises(ValueError):
+            kept.read_into(3 * BLOCK - 1024, memoryview(bytearray(1)))
+
+    def test_an_error_keeps_nothing(self):
+        disk = LayerDisk(2 * BLOCK, (0, 2 * BLOCK, D))
+        kept = Kept(disk)
+        buffer = memoryview(bytearray(512))
+        kept.read_into(0, buffer)
+        disk.read_into = None
+        with self.assertRaises(TypeError):
+            kept.read_into(BLOCK, buffer)
+        del disk.read_into
+        kept.read_into(0, buffer)
+        self.assertEqual(pattern(0, 512), bytes(buffer))
+        self.assertEqual(2, len(disk.reads))
+
+
 class LayeredTest(TestCase):
     def test_each_lies_on_all_below_it(self):
         base = LayerDisk(BLOCK, (0, BLOCK, D), seed=1)
@@ -144,11 +174,15 @@ class BitmapTest(TestCase):
         self.assertEqual([], list(_different(one, Counted(), 0, 4096)))
         self.assertEqual(1, one.looks)
 
-    def test_what_lies_outside_becomes_zero(self):
-        data = memoryview(bytearray(b"\xee" * BLOCK))
-        _clear_outside(data, [(1, 3), (3, 4), (4095, 4096)])
-        wanted = b"\xee" * 3 * SECTOR
-        self.assertEqual(bytes(SECTOR) + wanted + bytes(4091 * SECTOR) + b"\xee" * SECTOR, bytes(data))
+    @ddt.data(
+        ([], [(0, 4096)]),
+        ([(0, 4096)], []),
+        ([(1, 3), (3, 4), (4095, 4096)], [(0, 1), (4, 4095)]),
+        ([(0, 9), (5, 12), (20, 30)], [(12, 20), (30, 4096)]),
+    )
+    @ddt.unpack
+    def test_what_lies_outside(self, runs, wanted):
+        self.assertEqual([(first * SECTOR, stop * SECTOR) for first, stop in wanted], list(_outside(runs)))
 
 
 @ddt.ddt
@@ -183,8 +217,8 @@ class ChildPassesTest(TestCase):
                 read = sum(length for at, length in child.reads if at // BLOCK == number)
                 self.assertLessEqual(read, BLOCK, options)
             self.assertEqual([], [at for at, _ in child.reads if at // BLOCK in (1, 3)])
-            if not options:
-                self.assertEqual([], below.reads)
+            wanted = [(0, BLOCK), (2 * BLOCK, BLOCK)] if options else []
+            self.assertEqual(wanted, sorted(below.reads), options)
 
     def test_whole_blocks(self):
         below = LayerDisk(2 * BLOCK, (0, BLOCK + 1024, D), seed=1)
