@@ -183,14 +183,13 @@ class ChildPasses:
             if not runs:
                 return None
         bits, completed = _bitmap(runs), 0
-        if other is not None and self.whole:
-            completed = (_SECTORS - bits.bit_count()) * SECTOR
-            bits = _FULL
-        for start, stop in _outside(runs) if other is not None else ():
+        if other is not None:
+            for start, stop in _outside(runs):
+                # What a bitmap calls absent must not show in readers that ignore bitmaps.
+                data[start:stop] = other[start:stop] if self.whole else bytes(stop - start)
             if self.whole:
-                data[start:stop] = other[start:stop]
-            else:  # what a bitmap calls absent must not show in readers that ignore bitmaps
-                clear(data[start:stop])
+                completed = (_SECTORS - bits.bit_count()) * SECTOR
+                bits = _FULL
         local.buffer[: len(BITMAP)] = bits.to_bytes(len(BITMAP), "big")
         return LayerBlock(number, fingerprint(local.buffer), bits == _FULL, completed, pack(local.buffer))
 
