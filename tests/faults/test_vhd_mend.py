@@ -212,6 +212,15 @@ class MendTestCase(TestCase):
             api.repair_disk(RepairOptions(path=self.path, in_place=True))
         self.assertEqual(damaged, self._get())
 
+    def test_a_merge_that_was_interrupted(self) -> None:
+        image = DISK.build()
+        MENDED["end missing"](image)
+        damaged = self._put(image)
+        (self.scratch / ".disk.vhd.merge.json").write_text("{}")
+        with self.assertRaisesRegex(UnsafeError, "Xen Orchestra was merging it"):
+            api.repair_disk(RepairOptions(path=self.path, in_place=True))
+        self.assertEqual(damaged, self._get())
+
     def test_dry_run(self) -> None:
         image = DISK.build()
         image.footer("saved", 2)

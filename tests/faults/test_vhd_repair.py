@@ -177,6 +177,7 @@ WITH_LOSS = {
     "an entry in the tables": (table(5, 4), [(5, 0, 4096)]),
     "an entry over the BAT": (table(3, 3), []),
     "two entries of one place": (table(7, 7), []),
+    "two entries of one place, one of them full": (table(2, 7 + STRIDE), []),
     "two entries that overlap": (table(2, 8), []),
     "an entry near the footer": (table(3, 7 + 3 * STRIDE - 100), []),
     "a MiB cut off": (cut(MIB), [(9, 2049, 4096)]),
@@ -266,6 +267,14 @@ class RepairTestCase(TestCase):
         image = Vhd(size=SIZE, block_size=block_size, blocks=blocks, creator=CREATORS["win"]).build()
         self._assert_sound(self._repair(bytes(image.data)))
         self.assert_same_bytes(image.content(), self._content())
+
+    def test_a_bat_that_is_far_too_short(self) -> None:
+        image = Vhd(size=260 * BLOCK, blocks={0: WHOLE, 200: WHOLE}).build()
+        image.header("max_bat_size", 100)
+        report = self._repair(bytes(image.data), accept_loss=True)
+        self.assertEqual([(128 * BLOCK, 132 * BLOCK)], [(each.offset, each.length) for each in report.lost])
+        self.assertEqual("the BAT has no entry for it", report.lost[0].why)
+        self._assert_sound(report)
 
     def test_data_under_cleared_bits_is_dropped(self) -> None:
         image = dataclasses.replace(DISK, junk=b"\xee").build()

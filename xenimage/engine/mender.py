@@ -104,16 +104,29 @@ def mend(options: RepairOptions, limits: Limits, now: int) -> RepairReport:
         )
         if options.dry_run or not wanted:
             return report
-        if is_live(tables) and not options.force:
-            raise UnsafeError(
-                "looks as if a host had it attached: its last sector is filled with 0xC7",
-                expected="a disk at rest",
-                where=options.path,
-                tip="If no host uses it, for one that crashed leaves that too, run it again with --force.",
-            )
+        if not options.force:
+            _require_at_rest(tables, before, options.path)
         name = save_backup(backup, options.path)
         apply(source, change)  # type: ignore[arg-type]
         return dataclasses.replace(report, backup=name, seconds=time.monotonic() - started)
+
+
+def _require_at_rest(tables: Tables, before: tuple[Finding, ...], path: str) -> None:
+    """Refuse a disk that somebody else is, or was, in the middle of changing."""
+    if is_live(tables):
+        raise UnsafeError(
+            "looks as if a host had it attached: its last sector is filled with 0xC7",
+            expected="a disk at rest",
+            where=path,
+            tip="If no host uses it, for one that crashed leaves that too, run it again with --force.",
+        )
+    if any(each.code == "vhd.file.merge" for each in before):
+        raise UnsafeError(
+            "Xen Orchestra was merging it, and did not end that",
+            expected="a disk at rest",
+            where=path,
+            tip="Let Xen Orchestra finish the merge. If it never will, run it again with --force.",
+        )
 
 
 def _role(disk: SalvagedDisk, options: RepairOptions) -> Role:

@@ -30,6 +30,8 @@ _DONE = (
     ("vhd.footer.", _FOOTER),
     ("vhd.copy.", _FOOTER),
     ("vhd.file.trailing", "what followed the footer was left out"),
+    ("vhd.file.extended", "the zeros were taken over: what stood there is lost"),
+    ("vhd.file.merge", "the disk was taken as it is: finish the merge before you rely on it"),
     ("vhd.file.", _FOOTER),
     ("vhd.fixed.", "what stood behind the disk's end was left out"),
     ("vhd.creator.", "the creator is tap 1.3, with the layout and batmap that go with it"),

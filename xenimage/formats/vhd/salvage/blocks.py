@@ -1,7 +1,8 @@
 """The BAT of a damaged VHD: which entries lead to a block, and which blocks are lost.
 
 An entry counts if its block lies in the file, over no table and over no other block. Of two blocks that overlap one is
-kept: the aligned one in a file of aligned blocks, else the lower number; both are listed.
+kept: the aligned one in a file of aligned blocks, the one that the batmap calls full, else the lower number; both are
+listed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from xenimage.formats.vhd import layout
 from xenimage.units import SECTOR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from xenimage.formats.vhd.salvage.headers import Found
     from xenimage.limits import Limits
@@ -24,6 +25,7 @@ BEHIND = "its BAT entry points behind the end of the file"
 INSIDE = "its BAT entry points into the tables"
 TAKEN = "its BAT entry names the place of another block"
 SHARED = "kept, but the BAT entry of another block names the same place: it may be that one's data"
+MISSING = "the BAT has no entry for it"
 _ALIGNED = 7
 
 
@@ -53,16 +55,20 @@ class _Room:
     size: int
     data_end: int
     limits: Limits
+    full: Callable[[int], bool]
 
 
-def judge_blocks(source: ByteSource, found: Found, size: int, data_end: int, limits: Limits) -> Blocks | None:
+def judge_blocks(
+    source: ByteSource, found: Found, size: int, data_end: int, limits: Limits, full: Callable[[int], bool]
+) -> Blocks | None:
     """Read the BAT and sort out its entries; None where there is no BAT that could be read.
 
     :param size: bytes of the disk.
     :param data_end: behind the last byte that a block may have.
+    :param full: whether the batmap calls a block full; a hint.
     :raises LimitError: the BAT passes its limit.
     """
-    room = _Room(source=source, found=found, size=size, data_end=data_end, limits=limits)
+    room = _Room(source=source, found=found, size=size, data_end=data_end, limits=limits, full=full)
     stated = _judge(room, found.header)
     if stated is not None and not stated.lost and not stated.cut:
         return stated
@@ -112,11 +118,12 @@ def _judge(room: _Room, header: layout.Header) -> Blocks | None:
         elif start < inside and any(start < at + length and at < start + span for at, length in heads):
             lost[block] = INSIDE
         elif kept and start < (kept[-1] >> 32) * SECTOR + span:
-            _settle(kept, each, lost, aligned=aligned)
+            _settle(room, kept, each, lost, aligned=aligned)
         else:
             kept.append(each)
     for block in [block for block in lost if block >= known]:
         del lost[block]  # what stands behind the end of a BAT is no entry unless it leads somewhere
+    lost.update(dict.fromkeys(range(header.bat_size // 4, len(entries)), MISSING))
     table = array.array("I", [layout.UNALLOCATED]) * len(entries)
     for each in kept:
         table[each & 0xFFFFFFFF] = each >> 32
@@ -125,12 +132,13 @@ def _judge(room: _Room, header: layout.Header) -> Blocks | None:
     return Blocks(header=header, table=table, ordered=kept, lost=tuple(sorted(lost.items())), cut=tuple(cut))
 
 
-def _settle(kept: list[int], new: int, lost: dict[int, str], *, aligned: bool) -> None:
+def _settle(room: _Room, kept: list[int], new: int, lost: dict[int, str], *, aligned: bool) -> None:
     """Decide which of two overlapping blocks is kept, the last one or the new one."""
     old = kept[-1]
 
-    def rank(each: int) -> tuple[bool, int]:
-        return (aligned and (each >> 32) % 8 != _ALIGNED, each & 0xFFFFFFFF)
+    def rank(each: int) -> tuple[bool, bool, int]:
+        block = each & 0xFFFFFFFF
+        return (aligned and (each >> 32) % 8 != _ALIGNED, not room.full(block), block)
 
     winner, loser = (old, new) if rank(old) < rank(new) else (new, old)
     kept[-1] = winner

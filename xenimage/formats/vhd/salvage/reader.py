@@ -121,7 +121,11 @@ def _open(source: ByteSource, limits: Limits, size: int | None) -> SalvagedDisk:
     limits.require("virtual_size", known.virtual_size, "the virtual size of the VHD")
     if footer.type == layout.FIXED:
         return SalvagedDisk(source, known, chosen.notes, None)
-    judged = None if found is None else judge_blocks(source, found, known.virtual_size, known.data_end, limits)
+    judged = (
+        None
+        if found is None
+        else judge_blocks(source, found, known.virtual_size, known.data_end, limits, tables.is_full)
+    )
     if found is None or judged is None:
         raise FormatError(
             "no header and BAT were found that fit each other",
