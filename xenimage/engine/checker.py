@@ -140,11 +140,15 @@ def _chain(paths: Sequence[str], directory: str, limits: Limits) -> tuple[list[C
 def _check_vhd(node: ChainNode, count: int, limits: Limits, now: int) -> list[Finding]:
     path = node.file.path
     with contextlib.closing(open_file(path)) as source:
-        findings = check_vhd(source, limits, now=now, role=_role(node, count))
+        return [*check_vhd(source, limits, now=now, role=_role(node, count)), *merge_findings(path)]
+
+
+def merge_findings(path: str) -> list[Finding]:
+    """Tell of a merge of Xen Orchestra that was not finished: its state lies beside the disk."""
     state = f".{os.path.basename(path)}.merge.json"
-    if os.path.lexists(os.path.join(os.path.dirname(path), state)):
-        findings.append(dataclasses.replace(vhd_found("file.merge", state=state), where=path))
-    return findings
+    if not os.path.lexists(os.path.join(os.path.dirname(path), state)):
+        return []
+    return [dataclasses.replace(vhd_found("file.merge", state=state), where=path)]
 
 
 def _role(node: ChainNode, count: int) -> Role:

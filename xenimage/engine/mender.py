@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from xenimage.engine.backup import CUT_MAX, plan_backup, save_backup
+from xenimage.engine.checker import merge_findings
 from xenimage.engine.mendings import mendings
 from xenimage.engine.planner import clamp_time
 from xenimage.engine.repairer import loss_error, uuid_text
@@ -79,7 +80,7 @@ def mend(options: RepairOptions, limits: Limits, now: int) -> RepairReport:
         disk = open_salvaged(source, limits)
         tables = read_tables(source, limits)
         role = _role(disk, options)
-        before = tuple(check_vhd(source, limits, now=now, role=role))
+        before = (*check_vhd(source, limits, now=now, role=role), *merge_findings(options.path))
         change = _change(disk, tables, source, options, now)
         after = tuple(check_vhd(PatchedSource(source, change.patches, change.size), limits, now=now, role=role))
         backup = plan_backup(source, change.patches, change.size)

@@ -8,6 +8,7 @@ import time
 import uuid as uuids
 from typing import TYPE_CHECKING
 
+from xenimage.engine.checker import merge_findings
 from xenimage.engine.layers import ChildPasses
 from xenimage.engine.mapper import map_blocks
 from xenimage.engine.mendings import mendings
@@ -77,7 +78,7 @@ def repair(options: RepairOptions, jobs: int, limits: Limits, progress: Progress
     with contextlib.closing(open_file(options.path)) as source:
         disk = open_salvaged(source, limits, size=options.size)
         work = prepare(disk, source, options, now)
-        before = tuple(check_vhd(source, limits, now=now, role=work.role))
+        before = (*check_vhd(source, limits, now=now, role=work.role), *merge_findings(options.path))
         blocks = map_blocks(disk, limits, child=work.vhd.parent is not None)
         report = RepairReport(
             source=options.path,
