@@ -1,0 +1,1 @@
+"""What the import plugins do inside of Glance: cases that test modules give a release."""
