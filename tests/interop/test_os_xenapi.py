@@ -112,7 +112,7 @@ class Dom0PluginTest(ConsumerTestCase):
         self.run_command = self.utils.run_command
         self.utils.run_command = self.trace
 
-    def useFixture(self, fixture: fixtures.Fixture) -> None:  # noqa: N802
+    def useFixture(self, fixture: fixtures.Fixture) -> None:
         fixture.setUp()
         self.addCleanup(fixture.cleanUp)
 
