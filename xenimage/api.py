@@ -25,6 +25,7 @@ from xenimage.engine import (
     diagnosis,
     extractor,
     kinds,
+    kit,
     layered,
     mapper,
     mender,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from xenimage.limits import Limits
     from xenimage.model.disk import Disk, DiskFacts
     from xenimage.model.kind import FindingKind
+    from xenimage.model.kit import KitImage, KitReport
     from xenimage.model.plan import (
         BundleOptions,
         CheckOptions,
@@ -356,3 +358,18 @@ def doctor(directory: str, problems: Sequence[Diagnosis] = ()) -> Sequence[Diagn
     :param problems: what the caller knows already, to stand first: a configuration that does not parse.
     """
     return (*problems, *diagnosis.diagnose(directory))
+
+
+def kit_images() -> tuple[KitImage, ...]:
+    """Tell what :func:`write_kit` writes, beside the manifest."""
+    return kit.IMAGES
+
+
+def write_kit(directory: str, *, force: bool = False) -> KitReport:
+    """Write sample images into *directory*, and a manifest that lists them: good ones, and ones to be refused.
+
+    :param force: whether files of an earlier kit are replaced.
+    :raises UsageError: the directory cannot be made, or holds a file of that name.
+    :raises TransferError: a file cannot be written.
+    """
+    return kit.write(directory, convert_disk, create_bundle, force=force)

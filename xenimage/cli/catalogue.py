@@ -135,6 +135,12 @@ def _quickstart() -> type[Command]:
     return Quickstart
 
 
+def _sample_kit() -> type[Command]:
+    from xenimage.cli.commands.sample import Kit
+
+    return Kit
+
+
 COMMANDS = {
     entry.name: entry
     for entry in (
@@ -155,6 +161,7 @@ COMMANDS = {
         Entry("finding show", "Explain a finding by its code", _finding_show),
         Entry("profile list", "List the targets that bundles are made for", _profile_list),
         Entry("profile show", "Show what a target takes, and why", _profile_show),
+        Entry("sample kit", "Write sample images, good ones and ones to be refused", _sample_kit),
         Entry("doctor", "Check that this machine has what the work needs", _doctor),
         Entry("quickstart", "Make a sample disk and take it through all steps", _quickstart),
     )

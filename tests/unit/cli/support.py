@@ -18,6 +18,7 @@ from xenimage.engine.conversion import guest_needs
 from xenimage.model.disk import DiskFacts, ParentReference
 from xenimage.model.extent import Extent, Kind
 from xenimage.model.finding import Finding, Severity
+from xenimage.model.kit import KitImage, KitReport
 from xenimage.model.plan import BundleOptions, ConvertOptions, ConvertPlan, Layer, Plan, SourceOptions
 from xenimage.model.report import (
     BundleFacts,
@@ -393,4 +394,19 @@ def bundle_repair_report() -> BundleRepairReport:
         before=(finding(),),
         mendings=(Mending(code="bundle.name.old", done="the bundle was packed anew", mended=True),),
         notes=("the order of the layers is that of their links",),
+    )
+
+
+def kit_report() -> KitReport:
+    good = KitImage(name="qcow2", filename="qcow2.qcow2", format="qcow2", usable=True, about="a plain qcow2 image")
+    bad = KitImage(
+        name="b",
+        filename="b.tgz",
+        format="vhd",
+        container="ovf",
+        usable=False,
+        about="its disk is a link to /etc/passwd",
+    )
+    return KitReport(
+        directory="images", manifest="images/manifest.yaml", images=(good, bad), virtual_size=64 * MIB, size=3 * MIB
     )

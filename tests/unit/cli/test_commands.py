@@ -52,6 +52,8 @@ CASES = {
     "bundle-repair": ("bundle", "repair", "theirs.tgz", "--output", "ours.tgz"),
     "profile-list": ("profile", "list"),
     "profile-show": ("profile", "show", "rackspace"),
+    "sample-kit": ("sample", "kit", "images"),
+    "sample-kit-dry-run": ("sample", "kit", "images", "--dry-run"),
     "doctor": ("doctor",),
 }
 NOUNS = sorted({name.partition(" ")[0] for name in catalogue.COMMANDS if " " in name})
@@ -79,6 +81,8 @@ class FakedTestCase(CliTestCase):
             repair_bundle=support.bundle_repair_report(),
             profiles=BUILTIN,
             doctor=support.diagnoses(),
+            kit_images=support.kit_report().images,
+            write_kit=support.kit_report(),
         )
 
     def asked(self, name: str) -> tuple[object, ...]:
