@@ -257,6 +257,19 @@ class FollowTest(ChainTestCase):
         self.assertEqual(0, run.code, run.err)
         self.assertEqual(["qcow2", "raw"], [each["format"] for each in json.loads(run.out)["layers"]])
 
+    def test_a_guessed_format_leads_no_further(self):
+        self.raw("stock/secret.raw")
+        self.qcow2("stock/base.img", backing="secret.raw")
+        leaf = self.qcow2("leaf.qcow2", backing="base.img")
+        says = "DIR/stock/base.img: names the parent 'secret.raw', but its child does not say that it is qcow2,"
+        self.assert_refused(
+            5,
+            leaf,
+            "--follow-backing",
+            str(self.stock),
+            says=f"{says} expected its format in the child, as qemu-img rebase -u -F writes it",
+        )
+
     def test_the_wrong_parent(self):
         image = vhd.Vhd(
             size=SIZE,

@@ -103,6 +103,8 @@ def open_chain(options: SourceOptions, limits: Limits, *, output: str | None = N
             reason = disk.unreadable()
             if reason is not None:
                 raise reason if reason.where else reason.within(path)
+            if beside and name is None and chain.disks[-2].facts.format == "qcow2":
+                _require_declared(disk, path)
             beside = not given
             following = given.pop(0) if given else _named(disk, options.follow)
             if following is None:
@@ -129,6 +131,22 @@ def _named(disk: Disk, directory: str | None) -> str | None:
     if directory is None or disk.facts.parent is None:
         return None
     return os.path.join(directory, re.split(r"[/\\]", disk.facts.parent.name)[-1])
+
+
+def _require_declared(disk: Disk, path: str) -> None:
+    """Follow no further name on the word of a file whose format was guessed.
+
+    A guest can write what it likes into its raw disk: also the header of an image that lies over somebody else's.
+
+    :raises UnsafeError: the file names a parent.
+    """
+    if disk.facts.parent is not None:
+        raise UnsafeError(
+            f"names the parent {disk.facts.parent.name!r}, but its child does not say that it is {disk.facts.format}",
+            expected="its format in the child, as qemu-img rebase -u -F writes it",
+            where=path,
+            tip="If you trust it, give it with --backing FILE.",
+        )
 
 
 def _declared(disk: Disk, path: str) -> str | None:
