@@ -60,6 +60,8 @@ def flatten(forward: Forward, size: int, jobs: int, progress: Progress, put: Put
     for layer in forward.layers():
         if layer.block_size != block_size:
             raise NotForwardError
+        # Behind the end of a layer its child reads zeros: neither it nor those below it have anything to say there.
+        size = min(size, layer.tables.virtual_size)
         stored += _Layer(layer, claims, size, put).pass_by(jobs, progress)
     return stored
 

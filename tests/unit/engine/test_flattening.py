@@ -75,6 +75,16 @@ class FlattenTest(unittest.TestCase):
             expected = leaf.content(base.content().ljust(20 << 20, b"\0"))[: sizes[0] << 20]
             self.assertEqual(expected, flat(MemorySource(packed)))
 
+    def test_the_end_of_a_layer_hides_what_is_stored_behind_it(self) -> None:
+        full = {number: range(4096) for number in range(4)}
+        base = disk(size=8 << 20, blocks=full)
+        for size in ((4 << 20), (5 << 20) + 512):
+            middle = disk(vhd.DIFFERENCING, size=size, blocks={1: range(9), 2: range(4096)} if size > 4 << 20 else {})
+            leaf = disk(vhd.DIFFERENCING, size=8 << 20, blocks={0: range(3), 3: range(5)})
+            expected = leaf.content(middle.content(base.content()))
+            packed = build.packed(*(Entry(f"{n}.vhd", bytes(each.data)) for n, each in enumerate((leaf, middle, base))))
+            self.assertEqual(expected, flat(MemorySource(packed)))
+
     def test_out_of_a_pipe(self) -> None:
         data = build.packed(
             Entry("readme", b"x"),
