@@ -245,6 +245,25 @@ class MendTestCase(TestCase):
             with self.assertRaises(UsageError):
                 self._mend(**options)
 
+    def test_backup_over_a_link(self) -> None:
+        image = DISK.build()
+        image.footer("saved", 2)
+        damaged = self._put(image)
+        backup = self._mend().backup
+        victim = self.scratch / "victim"
+        for content in (b"precious", None):
+            self._put(image)
+            os.unlink(backup)
+            if content is None:
+                victim.unlink()
+            else:
+                victim.write_bytes(content)
+            os.symlink(victim, backup)
+            with self.assertRaisesRegex(UnsafeError, "is a symbolic link"):
+                self._mend()
+            self.assertEqual(damaged, self._get())
+            self.assertEqual(content, victim.read_bytes() if victim.exists() else None)
+
     def test_undo_refuses_another_disk(self) -> None:
         image = DISK.build()
         image.footer("saved", 2)

@@ -62,6 +62,7 @@ def plan_backup(source: ByteSource, patches: tuple[tuple[int, bytes], ...], new_
 def save_backup(backup: Backup, path: str) -> str:
     """Write *backup* beside the disk *path*; the name of the new file.
 
+    :raises UnsafeError: a symbolic link has that name, which whoever made the disk can foretell.
     :raises TransferError: it cannot be written.
     """
     record = {
@@ -76,6 +77,10 @@ def save_backup(backup: Backup, path: str) -> str:
     }
     text = json.dumps(record, indent=1).encode() + b"\n"
     name = f"{path}.xenimage-backup-{hashlib.sha256(text).hexdigest()[:12]}"
+    if os.path.islink(name):
+        raise UnsafeError(
+            "is a symbolic link", expected="a place for the bytes that are replaced", where=name, tip="Remove it."
+        )
     sink = FileSink(name, force=True)  # the same name is the same content
     try:
         sink.write([text])

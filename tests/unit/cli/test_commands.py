@@ -548,6 +548,13 @@ class RepairTest(FakedTestCase):
         self.run_cli("disk", "repair", "a.vhd", *words)
         self.assertEqual((RepairOptions(path="a.vhd", **wanted),), self.asked("repair_disk"))  # type: ignore[arg-type]
 
+    def test_no_link_is_followed_that_nobody_named(self) -> None:
+        disk = os.path.join(self.scratch, "a.vhd")
+        os.symlink("elsewhere", f"{self.scratch}/a.repaired.vhd")
+        for words in ((), ("--force",)):
+            self.assertEqual(2, self.run_cli("disk", "repair", disk, *words).code)
+        self.api["repair_disk"].assert_not_called()
+
     @ddt.data(
         (True, ("--accept-loss",), 8),
         (False, ("--accept-loss", "--dry-run"), 0),

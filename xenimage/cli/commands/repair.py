@@ -81,10 +81,9 @@ saved beside it first."""
                 data=views.undo_record(args.disk, args.undo, size),
                 text=functools.partial(views.undo_lines, args.disk, args.undo),
             )
-        stem = os.path.splitext(args.disk)[0]
         options = RepairOptions(
             path=args.disk,
-            output="" if args.in_place else args.output or f"{stem}.repaired.vhd",
+            output="" if args.in_place else args.output or _beside(args.disk),
             in_place=args.in_place,
             size=args.size,
             accept_loss=args.accept_loss,
@@ -100,6 +99,17 @@ saved beside it first."""
             text=functools.partial(views.repair_lines, report),
             code=_code(report.lost_size, accepted=args.accept_loss, written=report.written),
         )
+
+
+def _beside(disk: str) -> str:
+    """The name of the repaired disk where the user gives none. Whoever made the disk may have put a link there.
+
+    :raises UsageError: it is a symbolic link.
+    """
+    name = f"{os.path.splitext(disk)[0]}.repaired.vhd"
+    if os.path.islink(name):
+        raise UsageError("is a symbolic link", expected="a new file", where=name, tip="Name one with --output.")
+    return name
 
 
 class RebaseDisk(OutputCommand):
