@@ -9,11 +9,12 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
-from xenimage.exceptions import XenimageError
+from xenimage.exceptions import FormatError, XenimageError
 from xenimage.formats.vhd import layout, locators
 from xenimage.formats.vhd.editing.coalesce import coalesce as merge
 from xenimage.formats.vhd.editing.coalesce import coalesce_raw, open_child
 from xenimage.formats.vhd.editing.create import Parent, empty_disk, fixed_footer
+from xenimage.formats.vhd.metadata import find_footer
 from xenimage.limits import STRICT
 from xenimage.sinks.file import FileSink
 from xenimage.sources.file import open_file
@@ -25,6 +26,8 @@ from xenimage.vhdutil.terminal import INVALID, Options, UtilError, explain, stat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from xenimage.sources.inplace import InplaceFile
 
 COALESCE_USAGE = "options: <-n name> [-s sparse] [-p progress] [-h help]"
 CREATE_USAGE = "options: <-n name> <-s size (MB)> [-r reserve] [-S size (MB) for metadata preallocation] [-h help]"
@@ -77,9 +80,23 @@ def _coalesce(name: str) -> int:
             with failing(f"failed to open parent {parent}: {{}}"):
                 file = open_inplace(parent)
             with contextlib.closing(file), failing(""):
+                _require_raw(file)
                 return coalesce_raw(child, file)
         with editable(parent) as disk, failing(""):
             return merge(child, disk)
+
+
+def _require_raw(parent: InplaceFile) -> None:
+    """Refuse a VHD: a child without its parent's uuid calls it raw, and its tables would be written over.
+
+    :raises UtilError: it is one.
+    """
+    try:
+        find_footer(parent)
+    except FormatError:
+        return
+    warn(f"{parent.name} is a VHD, but its child's null uuid says that it is raw; relink the child with modify -p")
+    raise UtilError(f"failed to open parent {parent.name}: -{INVALID}", INVALID)
 
 
 def _require_no_loop(name: str) -> None:

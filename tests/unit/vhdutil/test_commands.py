@@ -86,6 +86,21 @@ class SnapshotTest(UtilTestCase):
         image = build.Vhd(size=4 * MIB, kind=build.DIFFERENCING, blocks={0: [0, 200]}, seed=7).build()
         self.assert_same_bytes(image.content(bytes(expected)), pathlib.Path("p.raw").read_bytes())
 
+    def test_no_vhd_is_written_over_as_a_raw_parent(self) -> None:
+        for fields in ({}, {"kind": build.FIXED}):
+            self.base("p.vhd", **fields)
+            before = pathlib.Path("p.vhd").read_bytes()
+            image = build.Vhd(
+                size=4 * MIB, kind=build.DIFFERENCING, blocks={0: range(40)}, locators=build.blktap_locators("p.vhd")
+            ).build()
+            pathlib.Path("b.vhd").write_bytes(image.data)
+            self.assert_prints(
+                f"failed to open parent {os.path.realpath('p.vhd')}: -22\nerror coalescing: -22\n",
+                *("coalesce", "-n", "b.vhd"),
+                status=22,
+            )
+            self.assert_same_bytes(before, pathlib.Path("p.vhd").read_bytes())
+
     def test_strange_names(self) -> None:
         os.rename("a.vhd", "\u00e4.vhd")
         self.assert_prints("", "snapshot", "-n", "b.vhd", "-p", "\u00e4.vhd", status=84)
