@@ -104,6 +104,28 @@ class PlanTest(TestCase):
         disk = NewVhd(virtual_size=10 * MIB, timestamp=1_700_000_000)
         self.assertEqual(size_bound([(disk, 3)]), made.output_size_max)
 
+    @ddt.data(
+        ((8 * MIB, 8 * MIB), None, True),
+        ((8 * MIB + 512, 8 * MIB), None, True),
+        ((8 * MIB, 8 * MIB + 512), None, False),
+        # A VHD grows to whole blocks, or as asked: what the parent has behind its child's end would show there.
+        ((7 * MIB, 8 * MIB), None, False),
+        ((7 * MIB, 8 * MIB), GIB, False),
+        ((8 * MIB, 7 * MIB, 8 * MIB), None, False),
+    )
+    @ddt.unpack
+    def test_a_child_is_no_smaller_than_its_parent(self, sizes, wished, taken):
+        options = BundleOptions(source=SourceOptions(path="leaf"), output="out.tgz", size=wished, chain=True)
+        held = BlockMap(ranges=((0, 3),), blocks=3, data_size=3 * BLOCK)
+        facts = [DiskFacts(format="raw", virtual_size=size, granularity=512, stored_size=size) for size in sizes]
+        found = [Found(path=f"disk{number}", facts=each, blocks=held) for number, each in enumerate(facts)]
+        if taken:
+            made = plan(options, BUILTIN["nova-xenapi"], found, jobs=1, now=NOW)
+            self.assertEqual(len(sizes), len(made.layers))
+            return
+        with self.assertRaisesRegex(UnsupportedError, "expected a child at least as large as its parent"):
+            plan(options, BUILTIN["nova-xenapi"], found, jobs=1, now=NOW)
+
     @ddt.data((None, 7), (1, 1), (64, 64))
     @ddt.unpack
     def test_jobs(self, wished, jobs):
