@@ -14,6 +14,7 @@ import ddt
 
 from tests.base import TestCase
 from tests.builders import qcow2, vmdk
+from tests.builders.bundle import Entry, image, packed
 from xenimage import api
 from xenimage.containers.bundle.writer import BundleWriter
 from xenimage.exceptions import FormatError, NotReadyError, UsageError, XenimageError
@@ -89,6 +90,40 @@ class SourceAsOutputTest(OutputTestCase):
         leaf = qcow2.Image(state=qcow2.State(size=len(CONTENT)), backing=b"disk.raw").write(self.scratch / "leaf.qcow2")
         source = SourceOptions(path=str(leaf), backing=(str(self.source),))
         self.assert_refused(UsageError, "is the source", source=source, output=str(self.source), force=True)
+
+    @ddt.data("itself", "symbolic", "hard")
+    def test_a_layer(self, kind):
+        state = qcow2.State(size=len(CONTENT))
+        leaf = qcow2.Image(state=state, backing=b"base.qcow2").write(self.scratch / "leaf.qcow2")
+        base = qcow2.Image(state=state).write(self.scratch / "base.qcow2")
+        before = [leaf.read_bytes(), base.read_bytes()]
+        directory = self.scratch
+        if kind != "itself":
+            directory = self.scratch / "out"
+            directory.mkdir()
+            if kind == "symbolic":
+                (directory / "leaf.qcow2").symlink_to(base)
+            else:
+                (directory / "leaf.qcow2").hardlink_to(base)
+        options = ConvertOptions(
+            source=SourceOptions(path=str(leaf), backing=(str(base),)),
+            output=str(directory),
+            format="qcow2",
+            layers=True,
+            force=True,
+        )
+        for ask in (api.plan_layers, api.convert_layers):
+            with self.assertRaisesRegex(UsageError, "is the source"):
+                ask(options)
+        self.assertEqual(before, [leaf.read_bytes(), base.read_bytes()])
+
+    def test_a_member(self):
+        bundle = self.scratch / "0.vhd"
+        bundle.write_bytes(packed(Entry("0.vhd", bytes(image().data))))
+        before = bundle.read_bytes()
+        with self.assertRaisesRegex(UsageError, "is the source"):
+            api.extract_bundle(str(bundle), str(self.scratch), force=True)
+        self.assertEqual(before, bundle.read_bytes())
 
     def test_an_extent(self):
         """A file that the source names, and that lies beside it, belongs to it."""

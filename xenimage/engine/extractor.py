@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from xenimage.checks.naming import OLD_NAMES, bare_name
 from xenimage.containers.bundle.archive import Archive, members
+from xenimage.engine.opener import refuse_output
 from xenimage.exceptions import FormatError, UnsafeError
 from xenimage.model.report import Extracted, ExtractReport
 from xenimage.sinks.file import FileSink, make_directory
@@ -34,7 +35,7 @@ def extract(source: ByteSource, directory: str, limits: Limits, progress: Progre
     Only plain files of the names that XenServer's import knows are taken; the rest is listed, and left out. The
     directory is made if its parent exists, and removed again if nothing came of it.
 
-    :raises UsageError: the directory cannot be made, or a file is there already.
+    :raises UsageError: the directory cannot be made, or a file is there already, or is the bundle itself.
     :raises FormatError: the bundle is damaged, or there is no VHD in it.
     :raises UnsafeError: a name stands in it twice, or is a link.
     :raises TransferError: the source failed, or a file cannot be written.
@@ -72,7 +73,9 @@ def _extract(
             elif name in sinks:
                 raise UnsafeError(f"holds {name} twice", expected="each name once", where=source.name)
             else:
-                sinks[name] = FileSink(os.path.join(directory, name), force=force)
+                path = os.path.join(directory, name)
+                refuse_output(path, source.name)
+                sinks[name] = FileSink(path, force=force)
                 _copy(content, member, sinks[name])
         content.scan()
         if not sinks:

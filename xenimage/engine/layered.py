@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from xenimage.engine.layers import layered
 from xenimage.engine.mapper import map_blocks
+from xenimage.engine.opener import refuse_output
 from xenimage.engine.passes import Passes, in_order
 from xenimage.engine.planner import decide_jobs
 from xenimage.exceptions import UsageError
@@ -57,7 +58,8 @@ def convert_layers(
 
     A cluster of which a layer holds only a part is completed from below, as QEMU does when it copies on write.
 
-    :raises UsageError: another format than qcow2, a directory that cannot be made, files that are there already.
+    :raises UsageError: another format than qcow2, a directory that cannot be made, files that are there already, or
+        that are sources.
     :raises TransferError: a source failed, or a file cannot be written.
     """
     started = time.monotonic()
@@ -102,7 +104,7 @@ def convert_layers(
 def plan_layers(chain: Chain, options: ConvertOptions, limits: Limits) -> LayersPlan:
     """Tell what :func:`convert_layers` would write.
 
-    :raises UsageError: a chain of one.
+    :raises UsageError: a chain of one, or a file to write is a source.
     """
     _require_layers(chain, options)
     names = layer_names(len(chain.disks))
@@ -128,6 +130,9 @@ def _require_layers(chain: Chain, options: ConvertOptions) -> None:
             where=options.source.path,
             tip="Name the parents with --backing, or leave out --layers.",
         )
+    for name in layer_names(len(chain.disks)):
+        for path in {options.source.path, *chain.paths}:
+            refuse_output(os.path.join(options.output, name), path)
 
 
 def _remove_empty(directory: str) -> None:
