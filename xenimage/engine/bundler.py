@@ -121,7 +121,7 @@ def _to_pipe(plan: Plan, views: Sequence[View], _limits: Limits, progress: Progr
 
 
 def _to_file(plan: Plan, views: Sequence[View], limits: Limits, progress: Progress) -> tuple[Outcome, Receipt]:
-    sink = FileSink(plan.options.output, force=plan.options.force)
+    sink = FileSink(plan.options.output, force=plan.options.force, temporary=plan.options.temporary)
     try:
         outcome = run(plan, views, sink, progress)
         with ThreadPoolExecutor(1, "flush") as pool:

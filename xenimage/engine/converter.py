@@ -95,7 +95,7 @@ def _finished(plan: ConvertPlan, run: Callable[[FileSink], int]) -> ConvertRepor
     """Let *run* write, and give what it wrote its name; it returns the guest bytes that are stored."""
     started = time.monotonic()
     options = plan.options
-    sink = FileSink(options.output, force=options.force)
+    sink = FileSink(options.output, force=options.force, temporary=options.temporary)
     try:
         stored = run(sink)
         sink.flush()

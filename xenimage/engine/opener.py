@@ -14,7 +14,7 @@ import logging
 import os
 import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from xenimage.containers.bundle.forward import open_forward
 from xenimage.containers.bundle.reader import is_gzip, open_bundle, open_bundle_disk, open_bundle_layers
@@ -96,7 +96,8 @@ def open_chain(options: SourceOptions, limits: Limits, *, output: str | None = N
         while True:
             _require_depth(len(chain.paths) + 1, options.path, limits)
             _refuse_repeated(path, chain.paths)
-            disk = _open_one(path, limits, name, snapshot, output, beside=beside)
+            around = _Around(output=output, beside=beside, alone=options.alone)
+            disk = _open_one(path, limits, name, snapshot, around)
             chain.disks.append(disk)
             chain.paths.append(path)
             LOG.info("%s is %s, a disk of %d bytes", path, disk.facts.format, disk.facts.virtual_size)
@@ -262,7 +263,7 @@ def open_leaf(options: SourceOptions, limits: Limits) -> Disk:
 
     :raises FormatError: the file breaks its format.
     """
-    return _open_one(options.path, limits, options.format, options.snapshot)
+    return _open_one(options.path, limits, options.format, options.snapshot, _Around(alone=options.alone))
 
 
 def same_file(first: str, second: str) -> bool:
@@ -289,21 +290,23 @@ def refuse_output(output: str | None, path: str) -> None:
         raise UsageError(f"is the source {path}", expected="another file", where=output)
 
 
-def _open_one(
-    path: str,
-    limits: Limits,
-    format_name: str | None,
-    snapshot: str | None,
-    output: str | None = None,
-    *,
-    beside: bool = False,
-) -> Disk:
-    """Open one file.
+class _Around(NamedTuple):
+    """What else a file has to do with."""
 
-    :param beside: whether only an image named it: then it must be a regular file, and no link.
-    """
-    refuse_output(output, path)
-    source = _open_followed(path) if beside else open_file(path)
+    output: str | None = None
+    """what will be written: the file may not be that"""
+    beside: bool = False
+    """whether only an image named it: then it must be a regular file, and no link"""
+    alone: bool = False
+    """whether no further file may be opened for it"""
+
+
+def _open_one(
+    path: str, limits: Limits, format_name: str | None, snapshot: str | None, around: _Around = _Around()
+) -> Disk:
+    """Open one file."""
+    refuse_output(around.output, path)
+    source = _open_followed(path) if around.beside else open_file(path)
     try:
         if format_name == BUNDLE or (format_name is None and is_gzip(source)):
             if snapshot is not None:
@@ -314,7 +317,7 @@ def _open_one(
             limits,
             format=format_name,
             snapshot=snapshot,
-            open_extent=functools.partial(_open_extent, path, output),
+            open_extent=None if around.alone else functools.partial(_open_extent, path, around.output),
         )
     except BaseException:
         source.close()

@@ -56,6 +56,8 @@ class SourceOptions:
     """directory in which parents that are not given are looked up, by the bare names that the images say"""
     snapshots: tuple[str, ...] = ()
     """ids or names of internal snapshots (qcow2) that become layers below the disk, or ``all``; only for chains"""
+    alone: bool = False
+    """whether the disk must be this one file: for a file of a stranger, beside which others lie that are not his"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -102,6 +104,8 @@ class BundleOptions:
     """whether the blocks of a child are completed from its parent, for tools that ignore bitmaps"""
     force: bool = False
     """whether an existing output is replaced"""
+    temporary: str | None = None
+    """path of the output while it is written, in its directory; by default a hidden name that is free"""
     verify: bool = False
     """whether the finished bundle is read back, checked and compared with the source"""
 
@@ -130,6 +134,8 @@ class ConvertOptions:
     layers: bool = False
     """qcow2: whether the layers of a chain are kept; *output* is then a directory"""
     force: bool = False
+    temporary: str | None = None
+    """as :attr:`BundleOptions.temporary`; not with layers"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

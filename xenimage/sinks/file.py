@@ -71,9 +71,10 @@ class FileSink:
 
     seekable = True
 
-    def __init__(self, path: str, *, force: bool = False) -> None:
+    def __init__(self, path: str, *, force: bool = False, temporary: str | None = None) -> None:
         """Begin.
 
+        :param temporary: path of the temporary file, which must not exist; by default one is made up.
         :raises UsageError: see :func:`check_target`.
         :raises TransferError: the temporary file cannot be made.
         """
@@ -83,7 +84,7 @@ class FileSink:
         directory, base = os.path.split(self._target)
         stem = f".{os.fsdecode(os.fsencode(base)[:200])}."  # names are counted in bytes
         _remove_orphans(directory, stem)
-        self._temporary = os.path.join(directory, f"{stem}{secrets.token_hex(6)}{_SUFFIX}")
+        self._temporary = temporary or os.path.join(directory, f"{stem}{secrets.token_hex(6)}{_SUFFIX}")
         self._position = 0
         self._named = False
         self._flushed = 0

@@ -322,6 +322,24 @@ class NamesInsideTest(OpenerTestCase):
             text = vmdk.descriptor("monolithicFlat", [f'RW 2 FLAT "{name}" 0'])
             self.try_everything(self.put("evil.vmdk", text))
 
+    def test_the_extent_of_a_vmdk_that_must_be_alone(self):
+        """Beside the file of one stranger lie those of others, in Glance's staging area."""
+        secret = self.put("another-image", b"not yours" * 512)
+        text = vmdk.descriptor("monolithicFlat", ['RW 2 FLAT "another-image" 0'])
+        options = SourceOptions(path=self.put("evil.vmdk", text), alone=True)
+        for act in (
+            lambda: open_source(options, STRICT),
+            lambda: api.create_bundle(BundleOptions(source=options, output=str(self.scratch / "out.tgz"))),
+        ):
+            OPENED.clear()
+            RECORDING[0] = True
+            try:
+                with self.assertRaisesRegex(UnsafeError, "consists of several files"):
+                    act()
+            finally:
+                RECORDING[0] = False
+            self.assertNotIn(secret, OPENED)
+
     def test_a_link_beside_a_vmdk(self):
         (self.scratch / "flat.vmdk").symlink_to(self.SECRET)
         text = vmdk.descriptor("monolithicFlat", ['RW 2 FLAT "flat.vmdk" 0'])

@@ -43,6 +43,20 @@ class FileSinkTest(SinkTestCase):
         self.assertEqual(["out.tgz"], self.names())
         self.assertEqual(b"abcdefg", self.target.read_bytes())
 
+    def test_the_temporary_name_can_be_given(self):
+        sink = self.sink(temporary=str(self.scratch / "out.part"))
+        sink.write([b"abc"])
+        self.assertEqual(["out.part"], self.names())
+        sink.flush()
+        sink.commit()
+        self.assertEqual(["out.tgz"], self.names())
+
+    def test_a_given_temporary_name_that_is_taken(self):
+        (self.scratch / "out.part").write_bytes(b"of somebody else")
+        with self.assertRaisesRegex(TransferError, "file exists"):
+            self.sink(temporary=str(self.scratch / "out.part"))
+        self.assertEqual(b"of somebody else", (self.scratch / "out.part").read_bytes())
+
     def test_closed_without_a_commit_nothing_stays(self):
         sink = self.sink()
         sink.write([b"abc"])
