@@ -352,6 +352,15 @@ def profiles() -> Mapping[str, Profile]:
     return profile_registry.all_profiles()
 
 
+def profile(name: str) -> Profile:
+    """Return the profile called *name*.
+
+    :raises UsageError: nobody provides it.
+    :raises ExtensionError: as for :func:`profiles`.
+    """
+    return profile_registry.get_profile(name)
+
+
 def doctor(directory: str, problems: Sequence[Diagnosis] = ()) -> Sequence[Diagnosis]:
     """Look at what the work needs: interpreter, libraries, extensions, free space in *directory*.
 

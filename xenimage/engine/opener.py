@@ -220,7 +220,7 @@ def _split_snapshots(chain: Chain, options: SourceOptions, limits: Limits) -> No
     views = [leaf]
     try:
         for snapshot in wished:
-            view = _open_one(options.path, limits, "qcow2", snapshot.identity)
+            view = _open_one(options.path, limits, "qcow2", snapshot.identity, _Around())
             assert isinstance(view, Qcow2Disk)
             views.append(view)
     except BaseException:
@@ -301,9 +301,7 @@ class _Around(NamedTuple):
     """whether no further file may be opened for it"""
 
 
-def _open_one(
-    path: str, limits: Limits, format_name: str | None, snapshot: str | None, around: _Around = _Around()
-) -> Disk:
+def _open_one(path: str, limits: Limits, format_name: str | None, snapshot: str | None, around: _Around) -> Disk:
     """Open one file."""
     refuse_output(around.output, path)
     source = _open_followed(path) if around.beside else open_file(path)

@@ -8,16 +8,16 @@ from __future__ import annotations
 import dataclasses
 import logging
 import pathlib
-import re
 from typing import TYPE_CHECKING, Any
 
-from xenimage.exceptions import ConfigError, UsageError
+from xenimage.conf.choices import COMPRESSIONS, SIZE_POLICIES
+from xenimage.conf.files import known, reject_unknown, value
 from xenimage.limits import STRICT, Limits
 from xenimage.model.plan import Compression, SizePolicy
-from xenimage.units import KIB, parse_size
+from xenimage.units import KIB
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 LOG = logging.getLogger(__name__)
 
@@ -47,14 +47,6 @@ _LIMIT_HELP = {
     "scratch": "How much is read to tell one format from another.",
     "bundle_size": "How large a bundle may become when it is inflated.",
 }
-
-_COMPRESSIONS = (
-    ("store", "not at all"),
-    ("fast", "for speed"),
-    ("balanced", "smaller at half the speed or less"),
-    ("best", "as small as it gets"),
-)
-_SIZE_POLICIES = (("exact", "the next 2 MiB, the block of a VHD"), ("gib", "the next GiB, the unit of flavors"))
 
 _NOTE = "A guard against files that want to harm. Raise it only for files that you trust."
 
@@ -100,14 +92,14 @@ def _default_opts() -> list[Any]:
         cfg.StrOpt(
             "compression",
             default=Compression.FAST.value,
-            choices=list(_COMPRESSIONS),
+            choices=list(COMPRESSIONS),
             help="How hard a bundle is compressed, from the fastest to the smallest.",
         ),
         cfg.IntOpt("jobs", min=1, help="Threads that compress. By default the CPUs that the process may use."),
         cfg.StrOpt(
             "size_policy",
             default=SizePolicy.EXACT.value,
-            choices=list(_SIZE_POLICIES),
+            choices=list(SIZE_POLICIES),
             help="What the size of a disk is rounded up to.",
         ),
     ]
@@ -144,84 +136,22 @@ def _read(files: tuple[str, ...]) -> Settings:
     from oslo_config import cfg
 
     config = cfg.ConfigOpts()
-    for group, options in list_opts():
+    groups = list_opts()
+    for group, options in groups:
         config.register_opts(options, group=group)
     for path in files:
-        _reject_unknown(path)
+        reject_unknown(path, groups)
     config([], project="xenimage", default_config_files=list(files), default_config_dirs=[])
-    values = {(group, name): _value(config, files, group, name) for group, name in _known()}
+    values = {
+        (group, name): value(config, files, group, name, size=group == "limits" and name in _SIZES)
+        for group, name in known(groups)
+    }
     LOG.debug("settings read from %s", ", ".join(files))
     return Settings(
-        limits=Limits(**{name: value for (group, name), value in values.items() if group == "limits"}),
+        limits=Limits(**{name: found for (group, name), found in values.items() if group == "limits"}),
         profile=values["defaults", "profile"],
         compression=Compression(values["defaults", "compression"]),
         size_policy=SizePolicy(values["defaults", "size_policy"]),
         jobs=values["defaults", "jobs"],
         files=files,
     )
-
-
-def _known() -> Iterator[tuple[str, str]]:
-    """Yield (group, option) of all that we have."""
-    for group, options in list_opts():
-        for option in options:
-            yield group, option.dest
-
-
-def _value(config: Any, files: tuple[str, ...], group: str, name: str) -> Any:
-    """Return one option's value; an error of its type names the file and the line."""
-    from oslo_config import cfg
-
-    try:
-        value = config[group][name]
-        return parse_size(value) if group == "limits" and name in _SIZES else value
-    except cfg.ConfigSourceValueError as error:
-        # oslo.config repeats itself and an object's repr: the part behind the last "is not valid: " is the reason.
-        reason = str(error).rpartition("is not valid: ")[2]
-        raise ConfigError(f"{name} in [{group}]: {reason}", where=_place(files, group, name)) from error
-    except (cfg.Error, RecursionError) as error:
-        # A value such as $other, which oslo.config replaces by that option's.
-        reason = "refers to itself" if isinstance(error, RecursionError) else str(error)
-        raise ConfigError(f"{name} in [{group}]: {reason}", where=_place(files, group, name)) from error
-    except UsageError as error:
-        raise ConfigError(
-            f"{name} in [{group}]: {error.found}", expected=error.expected, where=_place(files, group, name)
-        ) from error
-
-
-def _reject_unknown(path: str) -> None:
-    """Refuse a file that cannot be parsed, or misspells an option of a group of ours. Other groups are not ours."""
-    from oslo_config import cfg, iniparser
-
-    sections: dict[str, dict[str, Any]] = {}
-    try:
-        cfg.ConfigParser(path, sections).parse()
-    except iniparser.ParseError as error:
-        raise ConfigError(f"{error.msg}: {error.line!r}", where=f"{path}:{error.lineno}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError("not text in UTF-8", expected="a configuration file", where=path) from error
-    except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}", where=path) from error
-    for group, options in list_opts():
-        names = sorted(option.dest for option in options)
-        for name in sections.get(group, {}):
-            if name not in names:
-                raise ConfigError(
-                    f"no option of [{group}] is called {name}",
-                    expected=f"one of {', '.join(names)}",
-                    where=_place((path,), group, name),
-                )
-
-
-def _place(files: tuple[str, ...], group: str, name: str) -> str:
-    """Return ``file:line`` of the option's last appearance."""
-    wanted = re.compile(rf"{re.escape(name)}\s*[:=]")
-    place = files[-1]
-    for path in files:
-        section = ""
-        for number, line in enumerate(pathlib.Path(path).read_text(encoding="utf-8").splitlines(), start=1):
-            if line.startswith("["):
-                section = line.strip().strip("[]")
-            elif section == group and wanted.match(line):
-                place = f"{path}:{number}"
-    return place
