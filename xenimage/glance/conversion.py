@@ -263,20 +263,21 @@ def _refuse_raw(request: Request) -> None:
     """Refuse a raw disk that others would take for something else, or that Glance would refuse without a word."""
     head = _head(request.output)
     reason = mbr.problem(head) if request.strict_mbr else ""
-    if not reason and head.startswith(_GZIP):
-        reason = "it begins as a gzip file does"
-    if not reason:
-        try:
-            found = api.show_disk(SourceOptions(path=request.output, alone=True)).format
-            reason = "" if found == "raw" else f"its first or last bytes are those of a {found}"
-        except XenimageError as error:
-            reason = f"it {error.found}"
+    if not reason and (head.startswith(_GZIP) or not _is_plain(request.output)):
+        reason = "whoever opens it would take it for an image of another format"
     if reason:
         raise RefusedError(
             f"The disk in the image cannot be stored as raw: {reason}. As qcow2 it could be: ask the operator of the"
             " cloud, or convert it yourself (xenimage disk convert --format qcow2).",
             "extract_format = qcow2 in [xenimage] would take it",
         )
+
+
+def _is_plain(path: str) -> bool:
+    try:
+        return api.show_disk(SourceOptions(path=path, alone=True)).format == "raw"
+    except XenimageError:
+        return False
 
 
 def _provenance(form: str, digest: list[str], findings: Iterable[Finding]) -> dict[str, str]:

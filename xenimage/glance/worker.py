@@ -93,11 +93,16 @@ def _answer(channel: Channel) -> dict[str, Any]:
         from xenimage.glance import conversion
 
         return {"result": conversion.perform(request, channel)}
-    except UnusableError as error:
+    except Exception as error:  # noqa: BLE001 - the parent has a log, we have none
+        return _excuse(error)
+
+
+def _excuse(error: Exception) -> dict[str, Any]:
+    if isinstance(error, UnusableError):
         return {"failed": error.detail}
-    except RefusedError as error:
+    if isinstance(error, RefusedError):
         return {"refused": error.text, "detail": error.detail}
-    except MemoryError:
-        return {"refused": OUT_OF_MEMORY, "detail": "MemoryError (memory in [xenimage])"}
-    except Exception:  # noqa: BLE001 - the parent has a log, we have none
-        return {"failed": traceback.format_exc()}
+    # The stack of a thread is memory, too.
+    if isinstance(error, MemoryError) or "new thread" in str(error):
+        return {"refused": OUT_OF_MEMORY, "detail": f"{type(error).__name__}: {error} (memory in [xenimage])"}
+    return {"failed": "".join(traceback.format_exception(error))}
