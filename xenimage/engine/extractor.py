@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"(?:0|[1-9][0-9]{0,3})\.vhd")
 _CHUNK = MIB
 _HOLE = 64 * KIB
+_WHOLE_END = 2 * MIB + 512
+"""bytes at the end without holes, a block and the footer: a hole in the last block is what a file that was cut and made
+longer again has (vhd.file.extended)"""
 
 
 def extract(source: ByteSource, directory: str, limits: Limits, progress: Progress, *, force: bool) -> ExtractReport:
@@ -102,7 +105,7 @@ def _wanted(member: Member, where: str) -> str | None:
 
 
 def _copy(content: GunzipSource, member: Member, sink: FileSink) -> None:
-    """Copy a member, holes where it is zero."""
+    """Copy a member, holes where it is zero, but for its end."""
     done = 0
     while done < member.size:
         part = content.read_some(member.offset + done, min(_CHUNK, member.size - done))
@@ -112,7 +115,10 @@ def _copy(content: GunzipSource, member: Member, sink: FileSink) -> None:
                 expected=f"{member.size} bytes of it",
                 where=content.name,
             )
-        for first, stop in data_units(part, 0, _HOLE):
-            sink.patch(done + first * _HOLE, part[first * _HOLE : stop * _HOLE])
+        if done + len(part) > member.size - _WHOLE_END:
+            sink.patch(done, part)
+        else:
+            for first, stop in data_units(part, 0, _HOLE):
+                sink.patch(done + first * _HOLE, part[first * _HOLE : stop * _HOLE])
         done += len(part)
         sink.skip(len(part))

@@ -49,7 +49,15 @@ class ExtractTest(TestCase):
         api.extract_bundle(self.bundle(Entry("0.vhd", bytes(50 << 20) + b"x")), self.target)
         found = os.stat(os.path.join(self.target, "0.vhd"))
         self.assertEqual((50 << 20) + 1, found.st_size)
-        self.assertLess(found.st_blocks * 512, 1 << 20)
+        self.assertLess(found.st_blocks * 512, 4 << 20)
+
+    def test_no_hole_reaches_into_the_last_block(self) -> None:
+        # Zeros under set bits in a hole at the end are what a check takes for a file that was cut and made longer.
+        api.extract_bundle(self.bundle(Entry("0.vhd", bytes(5 << 20) + b"x" * 512)), self.target)
+        with open(os.path.join(self.target, "0.vhd"), "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            self.assertEqual(0, os.lseek(file.fileno(), 0, os.SEEK_HOLE))
+            self.assertEqual(size, os.lseek(file.fileno(), size - 512 - (2 << 20), os.SEEK_HOLE))
 
     def test_old_names_stay(self) -> None:
         api.extract_bundle(self.bundle(Entry("image.vhd", self.base)), self.target)
