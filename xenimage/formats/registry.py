@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from xenimage.exceptions import FormatError, UnsafeError, UnsupportedError, UsageError
 from xenimage.formats.qcow2.opening import open_qcow2
 from xenimage.formats.raw import open_raw
+from xenimage.formats.vhd import layout as vhd
 from xenimage.formats.vhd.reader import open_vhd
 from xenimage.formats.vmdk.reader import open_vmdk
 from xenimage.units import KIB, SECTOR
@@ -138,6 +139,18 @@ def detect(source: ByteSource, limits: Limits) -> str:
     return known[0] if known else RAW
 
 
+def _refuse_headless(source: ByteSource) -> None:
+    """Refuse a VHD that has lost both footers: taken for raw, its tables would become the start of the guest's disk."""
+    place = vhd.FOOTER_SIZE
+    if source.size >= place + vhd.HEADER_SIZE and source.read(place, len(vhd.HEADER_COOKIE)) == vhd.HEADER_COOKIE:
+        raise FormatError(
+            f"has the header of a VHD at {place:#x} and no footer",
+            expected="a footer at its start or end",
+            where=source.name,
+            tip="Mend it: xenimage disk repair FILE --output NEW. If it is raw all the same: --source-format raw.",
+        )
+
+
 def open_disk(
     source: ByteSource,
     limits: Limits,
@@ -158,6 +171,8 @@ def open_disk(
     if format is not None and format not in NAMES:
         raise UsageError(f"{format!r} is no format", expected=f"one of {', '.join(NAMES)}")
     name = format or detect(source, limits)
+    if format is None and name == RAW:
+        _refuse_headless(source)
     if snapshot is not None and name != "qcow2":
         raise UsageError(
             f"the snapshot {snapshot!r} of a {name} is asked for", expected="a qcow2 image", where=source.name

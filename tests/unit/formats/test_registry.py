@@ -69,6 +69,13 @@ class OpenDiskTest(TestCase):
         data = b"#\n" * 2000 + b"# Disk DescriptorFile\n"
         self.assertEqual("vmdk", registry.detect(MemorySource(data), Limits(scratch=0)))
 
+    def test_a_vhd_that_lost_both_footers_is_not_raw(self):
+        path = self.scratch / "disk"
+        path.write_bytes(bytes(512) + b"cxsparse" + bytes(4096))
+        with self.assertRaisesRegex(FormatError, "has the header of a VHD at 0x200 and no footer"):
+            self.opened(str(path))
+        self.assertEqual("raw", self.opened(str(path), format="raw").facts.format)
+
     def test_a_format_given_reads_what_is_foreign(self):
         data = b"LUKS\xba\xbe".ljust(1024, b"\2")
         self.assertEqual(data, self.content(registry.open_disk(MemorySource(data), STRICT, format="raw")))
