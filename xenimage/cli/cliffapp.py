@@ -8,7 +8,7 @@ from typing import Any
 import cliff.app
 import cliff.command
 import cliff.commandmanager
-from cliff.complete import CompleteCommand
+from cliff.complete import CompleteBash, CompleteCommand
 
 from xenimage.cli import catalogue
 from xenimage.cli.command import Command
@@ -40,6 +40,20 @@ class Manager(cliff.commandmanager.CommandManager):
             self.commands[entry.name] = _Lazy(entry)  # type: ignore[assignment]
 
 
+class _Bash(CompleteBash):
+    """cliff's completion for bash, made fit for the names of files.
+
+    cliff looks each word up as a variable: one such as ``disk.qcow2`` is no name of a variable, and bash says so in the
+    midst of the user's line. Behind the first file it offers no further one.
+    """
+
+    def get_trailer(self) -> str:
+        """Return cliff's trailer, with any word as a name, and names of files where no option fits."""
+        trailer = super().get_trailer()
+        trailer = trailer.replace("i=${i//$dash/$underscore}", "i=${i//[^A-Za-z0-9_]/_}")
+        return trailer.replace("complete -F ", "complete -o bashdefault -o default -F ")
+
+
 class Complete(CompleteCommand):
     """cliff's command, with help as all of ours have it."""
 
@@ -50,6 +64,11 @@ class Complete(CompleteCommand):
         parser.description = f"{catalogue.COMPLETE_SUMMARY}."
         parser.epilog = f"Example:\n  {prog_name} > ~/.local/share/bash-completion/completions/{PROGRAM}"
         return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        """Print, for bash with our trailer."""
+        self._formatters["bash"].plugin = _Bash
+        return super().take_action(parsed_args)
 
 
 class CliffApp(cliff.app.App):

@@ -214,5 +214,13 @@ class CliffTest(CliTestCase):
         script.write_text(run.out, encoding="utf-8")
         subprocess.run(["bash", "-n", str(script)], check=True)
 
+    def test_completion_behind_the_name_of_a_file(self) -> None:
+        script = self.scratch / "complete.sh"
+        words = '_get_comp_words_by_ref() { words=("${COMP_WORDS[@]}"); cur=${COMP_WORDS[COMP_CWORD]}; }\n'
+        line = "COMP_WORDS=(xenimage bundle create my-disk.qcow2 --ch)\nCOMP_CWORD=4\n_xenimage\necho ${COMPREPLY[@]}\n"
+        script.write_text(words + self.run_cli("complete").out + line, encoding="utf-8")
+        run = subprocess.run(["bash", str(script)], capture_output=True, text=True, check=True)
+        self.assertEqual(("--chain\n", ""), (run.stdout, run.stderr))
+
     def test_completion_for_an_unknown_shell(self) -> None:
         self.assertEqual(2, self.run_cli("complete", "--shell", "dos").code)
