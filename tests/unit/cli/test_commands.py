@@ -13,6 +13,7 @@ from tests.unit.cli import support
 from tests.unit.cli.support import CliTestCase, finding
 from xenimage.api import finding_kinds
 from xenimage.cli import catalogue
+from xenimage.exceptions import UnsafeError
 from xenimage.limits import Limits
 from xenimage.model.finding import Severity
 from xenimage.model.plan import (
@@ -403,6 +404,13 @@ class SourceFindingsTest(FakedTestCase):
         run = self.run_cli(*CASES[name], "-f", "json")
         self.assertEqual((CODES.get(name, 0), ""), (run.code, run.err))
         self.assertEqual(["qcow2.corrupt"], [each["code"] for each in json.loads(run.out)["findings"]])
+
+    @ddt.data(("a.raw", "--backing"), ("b.vhd", "--second-backing"))
+    @ddt.unpack
+    def test_a_disk_without_its_parent(self, path: str, option: str) -> None:
+        self.api["compare_disks"].side_effect = UnsafeError("wants", where=path, tip="Give it with --backing FILE.")
+        run = self.run_cli(*CASES["disk-compare"])
+        self.assertEqual((5, f"{path}: wants\nTIP: Give it with {option} FILE.\n"), (run.code, run.err))
 
     @ddt.data("json", "csv", "value", "yaml")
     def test_rows_leave_them_to_standard_error(self, formatter: str) -> None:

@@ -10,7 +10,7 @@ from xenimage import api
 from xenimage.cli.arguments import FORMATS, add_source, names, positive, source_options
 from xenimage.cli.command import Outcome, OutputCommand
 from xenimage.cli.views import disk as views
-from xenimage.exceptions import NotReadyError
+from xenimage.exceptions import NotReadyError, UnsafeError
 from xenimage.model.plan import ADAPTER_TYPES, COMPRESSIONS, CONVERT_FORMATS, ConvertOptions, SourceOptions
 from xenimage.units import parse_size
 
@@ -183,12 +183,17 @@ they differ."""
 
     def execute(self, args: argparse.Namespace) -> Outcome:
         """Compare the disks."""
-        result = api.compare_disks(
-            SourceOptions(path=args.first, format=args.source_format, backing=tuple(args.backing)),
-            SourceOptions(path=args.second, format=args.second_format, backing=tuple(args.second_backing)),
-            limits=self.context.settings.limits,
-            progress=self.context.progress,
-        )
+        try:
+            result = api.compare_disks(
+                SourceOptions(path=args.first, format=args.source_format, backing=tuple(args.backing)),
+                SourceOptions(path=args.second, format=args.second_format, backing=tuple(args.second_backing)),
+                limits=self.context.settings.limits,
+                progress=self.context.progress,
+            )
+        except UnsafeError as error:
+            if error.where == args.second:  # its options have names of their own here
+                error.tip = error.tip.replace("--backing", "--second-backing").replace("--source-", "--second-")
+            raise
         return Outcome(
             data=views.compare_record(args.first, args.second, result),
             text=functools.partial(views.compare_lines, args.first, args.second, result),
