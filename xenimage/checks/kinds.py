@@ -15,7 +15,7 @@ _ANEW = "Make the bundle anew: xenimage bundle create."
 _PACK = "Pack the VHDs alone: tar -czf BUNDLE --owner=0 --group=0 --mode=0644 0.vhd ..."
 _FLATTEN = "Flatten the chain: xenimage bundle create makes one VHD of it."
 _MTIME = "Pack with --mtime=2000-01-01T00:00:00Z."
-_RELINK = "Run vhd-util modify -n CHILD -p PARENT, or flatten the chain with xenimage."
+_RELINK = "Run xenimage disk rebase CHILD --parent PARENT, or flatten the chain: xenimage bundle create."
 _NOVA, _CINDER, _STREAM, _CHECK = "os-xenapi", "Cinder", "vdi_remote_stream", "vhd-util check"
 
 
@@ -331,7 +331,7 @@ CHAIN = (
                 severity=_WARNING,
                 what="the disk needs a raw parent, {name!r}, for its parent's uuid is null",
                 why="nothing proves which file that is: no check can tell whether the link is right",
-                act="If the parent is a VHD, run vhd-util modify -n CHILD -p PARENT.",
+                act="If the parent is a VHD, run xenimage disk rebase CHILD --parent PARENT --force.",
             ),
         },
     ),
@@ -432,7 +432,7 @@ CHAIN = (
         "Hidden disk without children",
         "the disk is marked as hidden, and no disk has it as its parent",
         "nothing shows it; the garbage collection of XenServer deletes it",
-        "If it is needed, run vhd-util set -f hidden -v 0 on it.",
+        "If it is needed, run xenimage-vhd-util set -n FILE -f hidden -v 0.",
         mend=Mend.CHOICE,
     ),
     _kind(

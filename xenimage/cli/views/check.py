@@ -38,5 +38,5 @@ def lines(report: DisksReport, style: Style) -> Iterator[str]:
     yield from findings_section(report.findings, style)
     for disk in report.disks:
         verdict = style.paint(disk.verdict.value, VERDICT_COLOURS[disk.verdict])
-        parent = f", on {visible(disk.parent)}" if disk.parent else ""
+        parent = f", over {visible(disk.parent)}" if disk.parent else ""
         yield f"{visible(disk.path)}: {verdict} for {report.profile} ({counted(disk.findings)}{parent})"

@@ -191,5 +191,10 @@ def open_forward(source: ByteSource, limits: Limits) -> Forward:
     :raises FormatError: it is no gzip stream. Else as :class:`Forward`.
     """
     if not is_gzip(source):
-        raise UnsupportedError("is not in gzip format", expected="a bundle", where=source.name)
+        raise UnsupportedError(
+            "is not in gzip format",
+            expected="a bundle",
+            where=source.name,
+            tip="Save another disk image to a file first.",
+        )
     return Forward(source, limits)

@@ -26,7 +26,7 @@ _SIZE_BY_CURRENT = (b"win ", b"qem2", b"d2v ", b"CTXS", layout.TAP)
 def check_copies(tables: Tables) -> Iterator[Finding]:
     """Judge where the footers stand, and whether they are whole and equal."""
     yield from _check_length(tables)
-    yield from _check_copy(tables.end, tables.end_raw, tables.data_end, at_end=True)
+    yield from _check_copy(tables.end, tables.end_raw, max(0, tables.data_end), at_end=True)
     if tables.footer is None or tables.footer.type == layout.FIXED:
         return
     yield from _check_copy(tables.front, tables.front_raw, 0, at_end=False)

@@ -143,7 +143,7 @@ FOOTER = (
         "Hidden leaf",
         "the disk is marked as hidden",
         "os-xenapi refuses it: 'marked as hidden without child'",
-        "Run vhd-util set -f hidden -v 0 on it.",
+        "Run xenimage-vhd-util set -n FILE -f hidden -v 0.",
         mend=Mend.SAFE,
         refused_by=(IMPORT,),
         cases={
@@ -152,7 +152,7 @@ FOOTER = (
                 what="the disk is marked as hidden, and no child of it was given",
                 why="that is right below a child; as the leaf os-xenapi refuses it ('marked as hidden without child'),"
                 " and the garbage collection of XenServer deletes it",
-                act="Give its child too, or run vhd-util set -f hidden -v 0 on it.",
+                act="Give its child too, or run xenimage-vhd-util set -n FILE -f hidden -v 0.",
             )
         },
     ),
@@ -161,7 +161,7 @@ FOOTER = (
         "Parent that is not hidden",
         "a disk below the leaf is not marked as hidden",
         "when the VM is deleted, the garbage collection of XenServer leaves it behind as an orphan",
-        "Run vhd-util set -f hidden -v 1 on it.",
+        "Run xenimage-vhd-util set -n FILE -f hidden -v 1.",
         mend=Mend.SAFE,
     ),
     error(

@@ -13,6 +13,7 @@ from xenimage.formats.vhd.kinds.words import (
     QEMU,
     REBUILD,
     REFUSED,
+    RESCUE,
     RETRANSFER,
     XAPI,
     XO,
@@ -23,7 +24,7 @@ from xenimage.formats.vhd.kinds.words import (
 from xenimage.model.finding import Severity
 from xenimage.model.kind import Mend, Wording
 
-_NOT_ATTACHED = "Do not attach the disk for writing. Write it anew: convert it with xenimage."
+_NOT_ATTACHED = "Do not attach the disk for writing. Write it anew: xenimage disk repair FILE --output NEW."
 
 HEADER = (
     error(
@@ -31,7 +32,7 @@ HEADER = (
         "No header",
         "no header ('cxsparse') stands at {place:#x}, where the footer puts it",
         f"{NOT_OPENED}, nor does qemu",
-        RETRANSFER,
+        RESCUE,
         mend=Mend.LOST,
         refused_by=(OPEN, IMPORT, XAPI, XO, QEMU),
     ),
@@ -40,7 +41,7 @@ HEADER = (
         "Checksum of the header",
         "the header has the checksum {checksum:#010x}, which its bytes do not have",
         NOT_OPENED,
-        RETRANSFER,
+        RESCUE,
         mend=Mend.CHOICE,
         refused_by=(OPEN, IMPORT, XAPI, XO),
     ),
@@ -122,7 +123,7 @@ BAT = (
         "Block inside the tables",
         "block {block} stands at {place:#x}, inside the tables, which end at {end:#x}",
         ACCEPTED,
-        RETRANSFER,
+        RESCUE,
         mend=Mend.CHOICE,
         refused_by=(CHECK, XAPI),
     ),
@@ -131,7 +132,7 @@ BAT = (
         "Block behind the end",
         "block {block} stands at {place:#x}, behind the end of the data at {end:#x}",
         f"{ACCEPTED}: its {{size}} are lost",
-        RETRANSFER,
+        RESCUE,
         mend=Mend.LOST,
         refused_by=(CHECK, XAPI, QEMU),
     ),
@@ -141,7 +142,7 @@ BAT = (
         "block {block} goes from {place:#x} to {block_end:#x}, the data ends at {end:#x}",
         "the file is truncated or the footer stands in the block: vhd-util repair and os-xenapi fill the rest"
         " with zeros",
-        RETRANSFER,
+        RESCUE,
         mend=Mend.LOST,
         refused_by=(CHECK, XAPI),
     ),
@@ -150,7 +151,7 @@ BAT = (
         "Two blocks at one place",
         "blocks {first} and {second} stand at the same place, {place:#x}",
         f"{ACCEPTED}: a write to one changes the other, and XAPI loses one of them",
-        RETRANSFER,
+        RESCUE,
         mend=Mend.CHOICE,
         refused_by=(CHECK,),
     ),
@@ -159,7 +160,7 @@ BAT = (
         "Blocks that overlap",
         "block {second} at {place:#x} begins inside block {first} at {before:#x}",
         f"{ACCEPTED}: a write to one changes the other",
-        RETRANSFER,
+        RESCUE,
         mend=Mend.CHOICE,
         refused_by=(CHECK,),
     ),
@@ -168,7 +169,7 @@ BAT = (
         "Part of a damaged disk that is lost",
         "{length} bytes of the guest's from {start:#x} on: {reason}",
         "what is lost reads as zeros, in a differencing disk as the parent's older data",
-        "Take the file from a backup, or go on without that part: xenimage disk repair --accept-loss.",
+        "Take the file from a backup, or go on without that part: --accept-loss.",
         mend=Mend.LOST,
     ),
     warning(

@@ -20,7 +20,10 @@ QEMU = "qemu"
 
 REBUILD = "Write it anew: xenimage bundle create FILE --output NEW.tgz, or disk convert FILE NEW.vhd --format vhd."
 RETRANSFER = "Get the file again from where it came, and compare sizes and checksums."
-REPAIR = "Run xenimage disk repair FILE --in-place, or without it for a new file."
+REPAIR = "Run xenimage disk repair FILE --in-place, or without it for a new file; of a bundle: xenimage bundle repair."
+RESCUE = (
+    "Get the file again; if there is no other, repair it: xenimage disk repair FILE --output NEW, or bundle repair."
+)
 RELINK = "Run xenimage disk rebase CHILD --parent PARENT, or flatten the chain."
 FLATTEN = "Flatten the chain: xenimage bundle create makes one disk of it."
 

@@ -108,7 +108,7 @@ def _made(header: layout.Header | None, header_at: int) -> Chosen:
         raise FormatError(
             "neither a sound footer nor a header was found",
             expected="'conectix' at the start or the end, or 'cxsparse' at 0x200",
-            tip="If the file was a fixed disk, its data is raw: xenimage disk convert --source-format raw.",
+            tip="A fixed disk is raw: xenimage disk convert --source-format raw. For a bundle: xenimage bundle repair.",
         )
     size = header.max_entries * header.block_size
     footer = layout.Footer(
