@@ -24,6 +24,7 @@ from xenimage.engine import (
     converter,
     diagnosis,
     extractor,
+    hosting,
     kinds,
     kit,
     layered,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from xenimage.containers.bundle.forward import Forward
     from xenimage.limits import Limits
     from xenimage.model.disk import Disk, DiskFacts
+    from xenimage.model.host import GlanceHost
     from xenimage.model.kind import FindingKind
     from xenimage.model.kit import KitImage, KitReport
     from xenimage.model.plan import (
@@ -367,6 +369,14 @@ def doctor(directory: str, problems: Sequence[Diagnosis] = ()) -> Sequence[Diagn
     :param problems: what the caller knows already, to stand first: a configuration that does not parse.
     """
     return (*problems, *diagnosis.diagnose(directory))
+
+
+def doctor_glance(host: GlanceHost) -> Sequence[Diagnosis]:
+    """Look at what the import plugins need of a Glance service. To be run where that runs, by its user.
+
+    :param host: as its configuration tells it (``xenimage.conf.host.read_host``).
+    """
+    return tuple(hosting.diagnose_host(host))
 
 
 def kit_images() -> tuple[KitImage, ...]:

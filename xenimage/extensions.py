@@ -48,6 +48,27 @@ def load_all(group: str, kind: type[Any], *, builtin: Collection[str] = (), own:
     return loaded
 
 
+def load_one(group: str, name: str) -> str:
+    """Load what is registered as *name* in *group*, which may be somebody else's, and tell where it comes from.
+
+    :raises ExtensionError: there is none or more than one, or it cannot be loaded.
+    """
+    from importlib import metadata
+
+    place = f"extension {name!r} of {group}"
+    found = list(metadata.entry_points(group=group, name=name))
+    if not found:
+        known = ", ".join(sorted({each.name for each in metadata.entry_points(group=group)})) or "nothing"
+        raise ExtensionError("no installed package provides it", expected=f"one of these: {known}", where=place)
+    if len({each.value for each in found}) > 1:
+        raise ExtensionError("two installed packages provide it", expected="one", where=place)
+    try:
+        found[0].load()
+    except Exception as error:  # noqa: BLE001 - whatever a module may raise
+        _refuse(None, found[0], error)
+    return found[0].value
+
+
 def _extensions(group: str) -> Iterable[Any]:
     """Return stevedore's extensions of *group*. Imported here: most commands need no extension and do not wait."""
     from stevedore import ExtensionManager

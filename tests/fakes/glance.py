@@ -409,7 +409,7 @@ class GlanceModules(fixtures.Fixture):
         super().__init__()
         self._requeues = requeues
 
-    def _setUp(self) -> None:  # noqa: N802 - the name that fixtures calls
+    def _setUp(self) -> None:
         def old(self: object, context: object, task_id: str, task_type: str, action_wrapper: object) -> None: ...
 
         def new(
@@ -440,7 +440,7 @@ class Module(fixtures.Fixture):
         self._name = name
         self._module = module
 
-    def _setUp(self) -> None:  # noqa: N802 - the name that fixtures calls
+    def _setUp(self) -> None:
         if self._name in sys.modules:
             self.addCleanup(sys.modules.__setitem__, self._name, sys.modules[self._name])
         else:

@@ -11,14 +11,13 @@ import contextlib
 import json
 import logging
 import os
-import shutil
 import signal
 import subprocess
-import sys
-import sysconfig
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from xenimage.engine import hosting
+from xenimage.exceptions import ConfigError
 from xenimage.glance.errors import RefusedError, UnusableError
 
 if TYPE_CHECKING:
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
-PROGRAM = "xenimage-glance-worker"
-_CODE = "import sys; from xenimage.glance.worker import main; sys.exit(main())"
 _CHUNK = 65536
 _LINE_MAX = 1 << 20
 """bytes of one line: a child that writes more is not ours any more"""
@@ -51,24 +48,15 @@ class Watch(NamedTuple):
 
 
 def find_command(configured: str | None, host: Mapping[str, Any]) -> list[str]:
-    """Tell how the child is started. Never by ``sys.executable`` unless that is Python: under uWSGI it is uwsgi.
+    """Tell how the child is started.
 
     :param configured: path of the program, from our own group.
     :raises UnusableError: there is no way.
     """
-    if configured:
-        if not os.access(configured, os.X_OK):
-            raise UnusableError(f"worker in [xenimage]: {configured} cannot be run")
-        return [configured]
-    program = shutil.which(PROGRAM, path=sysconfig.get_path("scripts")) or shutil.which(PROGRAM)
-    if program:
-        return [program]
-    interpreter = host.get("python_interpreter")
-    if not interpreter and os.path.basename(sys.executable or "").startswith("python"):
-        interpreter = sys.executable
-    if interpreter and os.access(str(interpreter), os.X_OK):
-        return [str(interpreter), "-c", _CODE]
-    raise UnusableError(f"there is no program {PROGRAM}, and [wsgi] python_interpreter names no interpreter")
+    try:
+        return hosting.find_command(configured, host.get("python_interpreter"))
+    except ConfigError as error:
+        raise UnusableError(str(error)) from error
 
 
 def run(command: list[str], request: Mapping[str, Any], watch: Watch) -> dict[str, Any]:

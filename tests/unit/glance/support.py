@@ -51,7 +51,7 @@ class GlanceTestCase(TestCase):
         self.configure()
         self.patch(supervisor, "find_command", lambda configured, host: COMMAND)
 
-    def useFixture(self, fixture: Any) -> None:  # noqa: N802 - as fixtures and testtools call it
+    def useFixture(self, fixture: Any) -> None:
         fixture.setUp()
         self.addCleanup(fixture.cleanUp)
 

@@ -15,6 +15,7 @@ from typing import Any
 import ddt
 
 from tests.unit.glance.support import COMMAND, ROOT, GlanceTestCase
+from xenimage.engine import hosting
 from xenimage.glance import supervisor
 from xenimage.glance.errors import UNUSABLE, RefusedError, UnusableError
 from xenimage.glance.supervisor import Watch
@@ -211,8 +212,8 @@ class CommandTest(GlanceTestCase):
         super().setUp()
         self.bin = self.scratch / "bin"
         self.bin.mkdir()
-        self.patch(supervisor.sysconfig, "get_path", lambda name: str(self.bin))
-        self.patch(supervisor.shutil, "which", lambda name, path="": str(self.bin / name) if self.there else None)
+        self.patch(hosting.sysconfig, "get_path", lambda name: str(self.bin))
+        self.patch(hosting.shutil, "which", lambda name, path="": str(self.bin / name) if self.there else None)
         self.there = False
 
     def find(self, configured: str | None = None, **host: str) -> list[str]:
@@ -239,7 +240,7 @@ class CommandTest(GlanceTestCase):
 
     def test_never_uwsgi(self):
         """There ``sys.executable`` is uwsgi itself, and would start a second service."""
-        self.patch(supervisor.sys, "executable", self.program("uwsgi"))
+        self.patch(hosting.sys, "executable", self.program("uwsgi"))
         with self.assertRaises(UnusableError) as caught:
             self.find()
         self.assertIn("python_interpreter", caught.exception.detail)
