@@ -33,6 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             return settle(error, sys.stderr, debug=False)
         return 0
-    from xenimage.cli.shell import Shell
+    try:
+        from xenimage.cli.shell import Shell
+    except KeyboardInterrupt:  # the shell deals with all later ones
+        return 130
 
     return Shell().run(words)

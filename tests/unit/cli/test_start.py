@@ -49,6 +49,20 @@ class StartTest(TestCase):
         out = subprocess.check_output([sys.executable, "-c", code], text=True)
         self.assertEqual("[]", out.splitlines()[-1])
 
+    def test_interrupted_while_it_starts(self) -> None:
+        code = (
+            "import os, signal, sys\n"
+            "from xenimage.cli.app import main\n"
+            "class Finder:\n"
+            "    def find_spec(self, name, path=None, target=None):\n"
+            "        if name == 'xenimage.cli.shell':\n"
+            "            os.kill(os.getpid(), signal.SIGINT)\n"
+            "sys.meta_path.insert(0, Finder())\n"
+            "sys.exit(main(['disk', 'show', 'x']))\n"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        self.assertEqual((130, "", ""), (done.returncode, done.stdout, done.stderr))
+
 
 @ddt.ddt
 class StreamTest(TestCase):
