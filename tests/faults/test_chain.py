@@ -353,7 +353,7 @@ class SnapshotTest(ChainTestCase):
         path = self.put("disk.qcow2", qcow2.Image(state=qcow2.State(size=SIZE), taken=(taken,)).build())
         run = self.create(path, "--snapshots", "one")
         self.assertEqual(4, run.code)
-        self.assertTrue(run.err.startswith(f"{path}: has {SIZE} bytes, its parent {path} has {2 * SIZE}"), run.err)
+        self.assertTrue(run.err.startswith(f"{path}: has {SIZE} bytes, its parent {path}@one has {2 * SIZE}"), run.err)
 
     def test_a_broken_table_of_a_snapshot(self):
         taken = qcow2.Taken(identity="1", name="one", state=qcow2.State(size=SIZE, forms=("plain",)))

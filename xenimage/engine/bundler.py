@@ -58,8 +58,8 @@ def opened(options: BundleOptions, limits: Limits) -> Iterator[tuple[list[View],
         if options.chain:
             chain = open_chain(options.source, limits, output=output, members=True)
             stack.callback(chain.close)
-            views, paths = layered(chain.disks), chain.paths
-            noted = tuple(chain_findings(chain.disks, paths))
+            views, paths = layered(chain.disks), chain.labels
+            noted = tuple(chain_findings(chain.disks, chain.paths))
         else:
             disk = stack.enter_context(contextlib.closing(open_source(options.source, limits, output=output)))
             views, paths, noted = [View(disk=disk, below=None)], [options.source.path], disk.facts.findings

@@ -95,7 +95,7 @@ def convert_layers(
             WrittenLayer(
                 path=sink.name, source=path, virtual_size=disk.facts.virtual_size, data_size=size, output_size=sink.size
             )
-            for sink, path, disk, size in zip(sinks, chain.paths, chain.disks, stored, strict=True)
+            for sink, path, disk, size in zip(sinks, chain.labels, chain.disks, stored, strict=True)
         ),
         seconds=time.monotonic() - started,
     )
@@ -117,7 +117,7 @@ def plan_layers(chain: Chain, options: ConvertOptions, limits: Limits) -> Layers
                 virtual_size=view.disk.facts.virtual_size,
                 data_size=map_blocks(view.disk, limits, child=view.below is not None).blocks * BLOCK_SIZE,
             )
-            for view, name, path in zip(layered(chain.disks), names, chain.paths, strict=True)
+            for view, name, path in zip(layered(chain.disks), names, chain.labels, strict=True)
         ),
     )
 

@@ -56,6 +56,16 @@ class Chain:
     disks: list[Disk]
     paths: list[str]
     """of the files they stand in"""
+    snapshots: dict[int, str] = dataclasses.field(default_factory=dict)
+    """names of the internal snapshots among them, by their place"""
+
+    @property
+    def labels(self) -> list[str]:
+        """What people call the disks: their paths, with the snapshot where it is one."""
+        return [
+            f"{path}@{self.snapshots[place]}" if place in self.snapshots else path
+            for place, path in enumerate(self.paths)
+        ]
 
     def close(self) -> None:
         """Close all of them."""
@@ -234,6 +244,7 @@ def _split_snapshots(chain: Chain, options: SourceOptions, limits: Limits) -> No
     ]
     chain.disks = [*layers, views[-1], *parents]
     chain.paths = [options.path] * len(views) + chain.paths[1:]
+    chain.snapshots = {place: snapshot.name for place, snapshot in enumerate(wished, 1)}
 
 
 def _wished_snapshots(leaf: Qcow2Disk, options: SourceOptions) -> list[Snapshot]:
