@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from xenimage.cloud import connection
 from xenimage.containers.bundle import check as bundle_check
 from xenimage.containers.bundle import reader as bundle_reader
-from xenimage.containers.bundle.forward import ForwardDisk, NotForwardError
+from xenimage.containers.bundle.forward import ForwardDisk, NotForwardError, open_forward
 from xenimage.engine import (
     backup,
     bundler,
@@ -25,6 +26,7 @@ from xenimage.engine import (
     diagnosis,
     extractor,
     hosting,
+    imaging,
     kinds,
     kit,
     layered,
@@ -35,10 +37,12 @@ from xenimage.engine import (
     rebaser,
     rebundler,
     repairer,
+    stored,
 )
 from xenimage.exceptions import NotReadyError, UsageError
 from xenimage.limits import STRICT
 from xenimage.model.finding import Severity
+from xenimage.model.image import CloudOptions
 from xenimage.model.report import DiskMap
 from xenimage.model.transfer import Silent
 from xenimage.profiles import registry as profile_registry
@@ -51,6 +55,15 @@ if TYPE_CHECKING:
     from xenimage.limits import Limits
     from xenimage.model.disk import Disk, DiskFacts
     from xenimage.model.host import GlanceHost
+    from xenimage.model.image import (
+        ImageFacts,
+        ImageOptions,
+        ImagePlan,
+        ImageReport,
+        Images,
+        RecordReport,
+        SaveReport,
+    )
     from xenimage.model.kind import FindingKind
     from xenimage.model.kit import KitImage, KitReport
     from xenimage.model.plan import (
@@ -82,6 +95,7 @@ if TYPE_CHECKING:
         RepairReport,
     )
     from xenimage.model.transfer import Progress
+    from xenimage.sources.glance import GlanceSource
 
 SILENT = Silent()
 DEFAULT_PROFILE = "nova-xenapi"
@@ -344,6 +358,136 @@ def repair_bundle(
     """
     profile = profile_registry.get_profile(options.bundle.profile)
     return rebundler.repair_bundle(options, profile, usable_cpus(), limits, progress, dry_run=dry_run)
+def connect_cloud(options: CloudOptions) -> Images:
+    """Find the image service of a cloud, by ``clouds.yaml`` and the ``OS_*`` variables, as openstacksdk reads them.
+
+    :raises ExtensionError: the libraries are not installed: ``pip install 'xenimage[client]'``.
+    :raises ConfigError: the configuration names no cloud that could be used.
+    :raises TransferError: the cloud does not answer, or does not know the user.
+    """
+    return connection.connect(options)
+
+
+def connect_region(region: Any, *, timeout: float = CloudOptions.timeout) -> Images:
+    """The same by a configuration that openstacksdk has read already.
+
+    :param region: an ``openstack.config.cloud_region.CloudRegion``.
+    :param timeout: seconds that the cloud may be silent, unless the configuration says ``api_timeout``.
+    :raises TransferError: as :func:`connect_cloud`.
+    """
+    return connection.connect_region(region, timeout)
+
+
+def plan_image(
+    options: ImageOptions, images: Images | None = None, *, limits: Limits = STRICT, progress: Progress = SILENT
+) -> ImagePlan:
+    """Decide everything about an image; nothing is stored. Of a disk no data is read but for its digest.
+
+    :param images: the cloud, to look for images of the same source; None: nobody looks.
+    :raises XenimageError: as :func:`plan_bundle`.
+    """
+    profile = profile_registry.get_profile(options.bundle.profile)
+    with imaging.prepared(options, profile, images, _plan, limits, progress) as ready:
+        return ready.plan
+
+
+def create_image(
+    options: ImageOptions, images: Images, *, limits: Limits = STRICT, progress: Progress = SILENT
+) -> ImageReport:
+    """Make a bundle of a disk while it is uploaded, or upload one; no file is written here.
+
+    :raises NotReadyError: the plan has findings that are errors.
+    :raises UsageError: an image of the same source and profile is there, and shall not be.
+    :raises TransferError: the upload failed, or the cloud stored something else than was sent. The image is deleted.
+    :raises XenimageError: as :func:`plan_image`.
+    """
+    profile = profile_registry.get_profile(options.bundle.profile)
+    with imaging.prepared(options, profile, images, _plan, limits, progress) as ready:
+        return imaging.make(ready, images, progress)
+
+
+def show_image(image: str, images: Images, *, limits: Limits = STRICT) -> ImageFacts:
+    """Tell what an image in a cloud holds, by its head.
+
+    :param image: its id, or a name that only it has.
+    :raises UsageError: there is no such image, or it has no data.
+    :raises FormatError: it is damaged.
+    :raises TransferError: the cloud failed, or said no.
+    """
+    return stored.look(images, image, limits)
+
+
+def show_image_bundle(
+    image: str, images: Images, *, limits: Limits = STRICT, progress: Progress = SILENT
+) -> BundleFacts:
+    """Tell what a bundle in a cloud holds, by all of it: see :func:`show_bundle`."""
+    with stored.opened(images, image) as (_, source):
+        return bundle_reader.open_bundle(source, limits, progress).facts()
+
+
+def check_image(
+    image: str,
+    images: Images,
+    *,
+    profile: str = DEFAULT_PROFILE,
+    limits: Limits = STRICT,
+    progress: Progress = SILENT,
+) -> CheckReport:
+    """Check a bundle that is in a cloud, and its record, against a consumer; all findings.
+
+    :raises FormatError: it is so damaged that nothing can be said of what it holds, or it is no bundle.
+    :raises TransferError: the cloud failed, or what comes is not what it recorded.
+    """
+    return stored.check(images, image, profile_registry.get_profile(profile), limits, progress)
+
+
+def judge_image(
+    image: str,
+    images: Images,
+    *,
+    profile: str = DEFAULT_PROFILE,
+    wishes: Mapping[str, str] | None = None,
+    fix: bool = False,
+    limits: Limits = STRICT,
+) -> RecordReport:
+    """Hold the properties of an image in a cloud against a consumer, and mend them if that is wished.
+
+    :param wishes: properties that shall have these values, whatever the profile says.
+    :raises TransferError: the cloud failed, or does not let its record be changed.
+    """
+    return stored.judge_properties(images, image, profile_registry.get_profile(profile), wishes or {}, limits, fix=fix)
+
+
+def save_image(
+    options: ConvertOptions, images: Images, *, limits: Limits = STRICT, progress: Progress = SILENT
+) -> SaveReport:
+    """Take an image out of a cloud; converted and flattened as it comes down, if its bundle allows that.
+
+    The output appears under its name when it is whole, and is what the cloud recorded, or not at all.
+
+    :param options: the path of the source is the image's id, or a name that only it has; the format may also be
+        ``stored``, which leaves it as it is.
+    :raises UsageError: there is no such image, or the output cannot be written.
+    :raises FormatError: it is damaged.
+    :raises TransferError: the cloud failed, or what comes is not what it recorded.
+    """
+    if options.format != stored.STORED:
+        conversion.check_wishes(options)
+    converter.check_output(options)
+    with stored.opened(images, options.source.path) as (record, source):
+        if options.format == stored.STORED:
+            return stored.copy(record, source, options, progress)
+        return stored.saved(record, source, _convert_stored(options, source, limits, progress))
+
+
+def _convert_stored(options: ConvertOptions, source: GlanceSource, limits: Limits, progress: Progress) -> ConvertReport:
+    if bundle_reader.is_gzip(source):
+        with contextlib.suppress(NotForwardError):
+            forward = open_forward(source, limits)
+            if forward.single or options.format == "raw":
+                return _convert_passing(options, forward, limits, progress)
+    disk = opener.open_stored(source, limits)
+    return converter.convert(disk, _plan_conversion(options, disk, limits), progress, source.prove)
 
 
 def profiles() -> Mapping[str, Profile]:

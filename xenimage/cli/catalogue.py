@@ -117,6 +117,36 @@ def _finding_show() -> type[Command]:
     return Show
 
 
+def _image_check() -> type[Command]:
+    from xenimage.cli.commands.image import Check
+
+    return Check
+
+
+def _image_create() -> type[Command]:
+    from xenimage.cli.commands.image import Create
+
+    return Create
+
+
+def _image_properties() -> type[Command]:
+    from xenimage.cli.commands.image import Properties
+
+    return Properties
+
+
+def _image_save() -> type[Command]:
+    from xenimage.cli.commands.image import Save
+
+    return Save
+
+
+def _image_show() -> type[Command]:
+    from xenimage.cli.commands.image import Show
+
+    return Show
+
+
 def _profile_list() -> type[Command]:
     from xenimage.cli.commands.profile import ListProfiles
 
@@ -156,6 +186,11 @@ COMMANDS = {
         Entry("disk compare", "Compare what two disk images show to a guest", _disk_compare),
         Entry("disk repair", "Repair a damaged VHD, into a new file or in place", _disk_repair),
         Entry("disk rebase", "Link a differencing VHD to its parent", _disk_rebase),
+        Entry("image create", "Turn a disk image into an image in a cloud, while it is uploaded", _image_create),
+        Entry("image show", "Show what an image in a cloud holds", _image_show),
+        Entry("image check", "Check whether an image in a cloud boots and grows on its target", _image_check),
+        Entry("image save", "Take an image out of a cloud, converted as it comes down", _image_save),
+        Entry("image properties", "Check the properties of an image in a cloud, and mend them", _image_properties),
         Entry("chain show", "Show which VHD is whose parent", _chain_show),
         Entry("finding list", "List all that a check can find", _finding_list),
         Entry("finding show", "Explain a finding by its code", _finding_show),

@@ -365,6 +365,35 @@ def _in_stream(disk: Disk) -> Disk:
     return Told(disk, disk.facts.findings, sequential=True)
 
 
+def open_stored(source: ByteSource, limits: Limits) -> Disk:
+    """Open a disk in a source where every jump is dear: an image in a cloud. What it names is not opened.
+
+    :raises UnsafeError: it needs a parent or further files. Else as :func:`open_chain`.
+    """
+    if is_gzip(source):
+        return _in_stream(open_bundle_disk(_open_bundle(source, limits), open_vhd, limits))
+    disk = registry.open_disk(source, limits)
+    reason = disk.unreadable()
+    if reason is not None:
+        raise reason if reason.where else reason.within(source.name)
+    if disk.facts.parent is not None:
+        raise UnsafeError(
+            f"is a layer over {disk.facts.parent.name!r}",
+            expected="a disk that needs no other",
+            where=source.name,
+            tip="Save it as it is stored (--format stored), and convert it beside its parent.",
+        )
+    return _in_stream(disk)
+
+
+def stored_bundle(options: SourceOptions) -> bool:
+    """Whether what the user named is a bundle.
+
+    :raises UsageError: no such file.
+    """
+    return options.path != PIPE and not options.backing and _is_bundle(options)
+
+
 def _open_bundle(source: ByteSource, limits: Limits) -> Bundle:
     try:
         return open_bundle(source, limits)

@@ -26,7 +26,7 @@ CURRENT_NAMES = {
 }
 """names of today, and the legacy names that the driver reads instead"""
 
-_READ_BOTH = ("hw_device_id",)
+READ_BOTH = ("hw_device_id",)
 """names of today that the driver reads as well"""
 
 OS_TYPES = ("linux", "windows")
@@ -63,6 +63,19 @@ def decide(profile: Profile, options: BundleOptions) -> tuple[tuple[Property, ..
         *_judge_audience(profile, given),
     )
     return tuple(properties), findings
+
+
+def judge(profile: Profile, properties: Mapping[str, str]) -> tuple[Finding, ...]:
+    """Hold the properties that an image has against *profile*: also those that :func:`decide` would have set."""
+    return (
+        *(
+            _missing(profile, rule)
+            for rule in profile.properties
+            if rule.rule is Rule.SET and rule.name not in properties
+        ),
+        *_judge_rules(profile, properties),
+        *_judge_current_names(profile, properties),
+    )
 
 
 def _wishes(options: BundleOptions) -> dict[str, str]:
@@ -148,7 +161,7 @@ def _judge_current_names(profile: Profile, chosen: Mapping[str, str]) -> Iterato
     known = {rule.name for rule in profile.properties}
     for current, legacy in CURRENT_NAMES.items():
         value = chosen.get(current)
-        if value is None or legacy not in known or current in _READ_BOTH or chosen.get(legacy) == value:
+        if value is None or legacy not in known or current in READ_BOTH or chosen.get(legacy) == value:
             continue
         state = f"is {chosen[legacy]}" if legacy in chosen else "is not set"
         yield Finding(

@@ -1,1 +1,1 @@
-"""Where bytes go to: files, pipes."""
+"""Where bytes go to: files, pipes, images in a cloud."""

@@ -1,1 +1,1 @@
-"""Where bytes come from: files, block devices, archives."""
+"""Where bytes come from: files, block devices, pipes, images in a cloud."""

@@ -8,14 +8,14 @@ import sys
 from typing import TYPE_CHECKING
 
 from xenimage import api
-from xenimage.cli.arguments import add_source, key_value, names, positive, source_options
+from xenimage.cli import bundling
+from xenimage.cli.arguments import add_source
 from xenimage.cli.command import Outcome, OutputCommand
 from xenimage.cli.views import bundle as views
 from xenimage.exceptions import NotReadyError, UsageError
 from xenimage.model.finding import Severity
-from xenimage.model.plan import DIGESTS, BundleOptions, Compression, SizePolicy
+from xenimage.model.plan import DIGESTS
 from xenimage.model.report import Verdict
-from xenimage.units import parse_size
 
 if TYPE_CHECKING:
     import argparse
@@ -45,61 +45,12 @@ name when it is complete, or not at all."""
         add_source(parser, format_names=("--format", "--source-format"))
         target = parser.add_argument_group("target")
         target.add_argument("--output", required=True, metavar="FILE", help="the bundle, or - for standard output")
-        target.add_argument("--profile", help="who reads it (default: nova-xenapi; see: xenimage profile list)")
-        target.add_argument("--vm-mode", metavar="{hvm,xen}", help="how the guest is started (default: the profile's)")
-        target.add_argument("--os-type", metavar="{linux,windows}", help="what the guest is; not guessed")
-        target.add_argument(
-            "--property",
-            action="append",
-            default=[],
-            dest="properties",
-            type=key_value,
-            metavar="NAME=VALUE",
-            help="an image property of your own; wins over the profile's; repeatable",
-        )
-        target.add_argument("--size", type=parse_size, help="make the disk this large, such as 20G; never smaller")
-        target.add_argument(
-            "--size-policy",
-            choices=[each.value for each in SizePolicy],
-            help="round its size up to 2 MiB (exact, the default) or to whole GiB (gib)",
-        )
-        self._add_chain(parser.add_argument_group("chain"))
+        bundling.add_target(target)
+        bundling.add_chain(parser.add_argument_group("chain"))
         self._add_work(parser.add_argument_group("work"))
 
-    def _add_chain(self, group: argparse._ArgumentGroup) -> None:
-        group.add_argument(
-            "--chain",
-            action="store_true",
-            help="keep the layers: one differencing VHD for each over a base; by default they are flattened",
-        )
-        group.add_argument(
-            "--snapshots",
-            type=names,
-            default=(),
-            metavar="A,B",
-            help="internal snapshots (qcow2) that become layers below SOURCE, or all; needs --chain",
-        )
-        group.add_argument(
-            "--dedup-parent",
-            action="store_true",
-            help="leave out what a layer has in common with those below; costs reading them",
-        )
-        group.add_argument(
-            "--whole-blocks",
-            action="store_true",
-            help="complete each block of a layer from those below, for tools that ignore bitmaps",
-        )
-
     def _add_work(self, group: argparse._ArgumentGroup) -> None:
-        group.add_argument(
-            "--compression", choices=[each.value for each in Compression], help="from quick to small (default: fast)"
-        )
-        group.add_argument("--jobs", type=positive, metavar="N", help="threads (default: one for each CPU)")
-        group.add_argument(
-            "--random-uuid",
-            action="store_true",
-            help="a new uuid each time; by default the same input repeats its bytes",
-        )
+        bundling.add_work(group)
         group.add_argument(
             "--digest",
             action="append",
@@ -113,7 +64,12 @@ name when it is complete, or not at all."""
 
     def execute(self, args: argparse.Namespace) -> Outcome:
         """Make the bundle, or show the plan of it."""
-        options = self._options(args)
+        options = dataclasses.replace(
+            bundling.options(args, self.context, args.output),
+            digests=tuple(dict.fromkeys(args.digests or DIGESTS)),
+            force=args.force,
+            verify=args.verify,
+        )
         limits = self.context.settings.limits
         stream: TextIO | None = sys.stderr if options.output == "-" else None
         if args.dry_run:
@@ -131,29 +87,6 @@ name when it is complete, or not at all."""
         report = api.create_bundle(options, limits=limits, progress=self.context.progress)
         return Outcome(
             data=views.report_record(report), text=functools.partial(views.report_lines, report), stream=stream
-        )
-
-    def _options(self, args: argparse.Namespace) -> BundleOptions:
-        settings = self.context.settings
-        return BundleOptions(
-            source=dataclasses.replace(source_options(args), snapshots=args.snapshots),
-            output=args.output,
-            profile=args.profile or settings.profile,
-            vm_mode=args.vm_mode,
-            os_type=args.os_type,
-            properties=tuple(args.properties),
-            size=args.size,
-            size_policy=SizePolicy(args.size_policy) if args.size_policy else settings.size_policy,
-            compression=Compression(args.compression) if args.compression else settings.compression,
-            jobs=args.jobs or settings.jobs,
-            random_uuid=args.random_uuid,
-            timestamp=self.context.timestamp,
-            digests=tuple(dict.fromkeys(args.digests or DIGESTS)),
-            chain=args.chain,
-            dedup_parent=args.dedup_parent,
-            whole_blocks=args.whole_blocks,
-            force=args.force,
-            verify=args.verify,
         )
 
 

@@ -14,6 +14,7 @@ from xenimage.formats.vhd.geometry import unpack
 from xenimage.model.report import VhdFacts
 
 if TYPE_CHECKING:
+    from xenimage.formats.vhd import metadata
     from xenimage.formats.vhd.checks.tables import Tables
     from xenimage.limits import Limits
     from xenimage.model.disk import ByteSource
@@ -43,10 +44,24 @@ def vhd_link(source: ByteSource, limits: Limits) -> tuple[VhdFacts, tuple[str, .
     return told, paths, header.parent_timestamp + layout.EPOCH if header.parent_timestamp else 0
 
 
+def front_facts(tables: metadata.Tables, size: int) -> VhdFacts:
+    """The same by the tables at the start alone: for a VHD whose end nobody wants to wait for.
+
+    :param size: bytes of the VHD.
+    """
+    header, batmap = tables.header, tables.batmap
+    full = "none" if batmap is None else f"{batmap.version >> 16}.{batmap.version & 0xFFFF}"
+    return _told(tables.footer, header, len(tables.stored), full, size)
+
+
 def _facts(tables: Tables) -> VhdFacts:
     source, footer, header = tables.source, tables.footer, tables.header
     if footer is None:
         raise FormatError("no VHD footer stands at either end", expected="'conectix'", where=source.name)
+    return _told(footer, header, tables.allocated, _batmap_text(tables), source.size)
+
+
+def _told(footer: layout.Footer, header: layout.Header | None, allocated: int, batmap: str, file_size: int) -> VhdFacts:
     return VhdFacts(
         variant=layout.TYPE_NAMES.get(footer.type, f"type {footer.type}"),
         creator=footer.creator_text,
@@ -60,11 +75,11 @@ def _facts(tables: Tables) -> VhdFacts:
         features=footer.features,
         block_size=header.block_size if header else 0,
         blocks=header.max_entries if header else 0,
-        allocated=tables.allocated,
-        batmap=_batmap_text(tables),
+        allocated=allocated,
+        batmap=batmap,
         parent_uuid=str(uuid.UUID(bytes=header.parent_uuid)) if header and any(header.parent_uuid) else "",
         parent_name=header.parent_name_text if header else "",
-        file_size=source.size,
+        file_size=file_size,
     )
 
 
