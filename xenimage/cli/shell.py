@@ -56,7 +56,7 @@ class Shell:
         """Run the command line and return the exit code; never raises."""
         _never_fail_to_encode()
         try:
-            with _terminable():
+            with terminable():
                 code = self._run(words)
                 sys.stdout.flush()
                 return code
@@ -170,7 +170,7 @@ def _never_fail_to_encode() -> None:
 
 
 @contextlib.contextmanager
-def _terminable() -> Iterator[None]:
+def terminable() -> Iterator[None]:
     """Let SIGTERM and SIGHUP end the work as an exception, so that nothing half-made stays behind."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -217,10 +217,41 @@ PROPERTIES = (
     ),
 )
 
+RECORDS = (
+    _told(
+        _ERROR,
+        "image.format",
+        "Formats of another kind of image",
+        "The record of the image has not the disk format and container format of a bundle.",
+        "The consumer chooses by these two how it reads an image, and takes no other for a bundle.",
+        "Store it anew: the formats of an image cannot be changed once it has data.",
+        mend=Mend.ANEW,
+    ),
+    _told(
+        _WARNING,
+        "image.min_disk",
+        "min_disk below the size of the disk",
+        "The record allows flavors on which the disk does not fit.",
+        "On a smaller flavor the server fails while it is built, and not when it is asked for.",
+        "xenimage image properties IMAGE --fix sets it.",
+        mend=Mend.SAFE,
+    ),
+    _told(
+        _WARNING,
+        "property.all.case",
+        "Name of a property in another case",
+        "The name of the property is right but for the case of its letters.",
+        "Names of properties are compared letter by letter: this one is read by nobody.",
+        "xenimage image properties IMAGE --fix renames it.",
+        mend=Mend.SAFE,
+    ),
+)
+
 KINDS = by_code(
     tuple(CHECK_KINDS.values()),
     tuple(VHD_KINDS.values()),
     SOURCES,
     WISHES,
     PROPERTIES,
+    RECORDS,
 )
