@@ -141,7 +141,7 @@ def print_overview() -> None:
 
 
 def _row(name: str, summary: str) -> str:
-    return f"  {name:<15} {summary}"
+    return f"  {name:<16} {summary}"
 
 
 def show_noun(noun: str, *, wanted: bool) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import html
+import http.client
 import re
 from typing import TYPE_CHECKING
 
@@ -65,8 +66,6 @@ def translated(where: str) -> Iterator[None]:
         yield
     except XenimageError:
         raise
-    except OSError as error:
-        raise CloudError(f"the connection failed: {_plain(str(error))}", where=where) from error
     except Exception as error:
         raise _explained(error, where) from error
 
@@ -81,29 +80,42 @@ def _explained(error: Exception, where: str) -> XenimageError:
     if isinstance(error, keystone_errors.HttpError):
         return _refused(error.http_status or 0, error.message or "", f"{where}: keystone")
     if isinstance(error, keystone_errors.MissingRequiredOptions | sdk_errors.ConfigException):
-        return ConfigError(
-            _plain(str(error)),
-            expected="a cloud",
-            where=where,
-            tip="Name one of clouds.yaml with --os-cloud, or set the OS_* variables.",
-        )
-    if isinstance(error, keystone_errors.ClientException | glance_errors.BaseException):
-        return CloudError(
-            _plain(str(error)),
-            where=where,
-            tip="Check that the address is right, and that the service answers there.",
-        )
+        tip = "Name one of clouds.yaml with --os-cloud, or set the OS_* variables."
+        return ConfigError(_plain(str(error)), expected="a cloud", where=where, tip=tip)
     if isinstance(error, TypeError | ValueError):  # glanceclient holds a record against the cloud's schema
         return UsageError(_plain(str(error)), where=where)
-    return CloudError(f"{type(error).__name__}: {_plain(str(error))}", where=where)
+    root = _root(error)
+    if root is not None:
+        return _broken(root, where)
+    known = isinstance(error, keystone_errors.ClientException | glance_errors.BaseException)
+    text = _plain(str(error)) if known else f"{type(error).__name__}: {_plain(str(error))}"
+    return CloudError(text, where=where, tip="Check the cloud's configuration: its region and interface.")
+
+
+def _root(error: BaseException) -> OSError | http.client.HTTPException | None:
+    """What the libraries wrapped: how the connection ended."""
+    found: OSError | http.client.HTTPException | None = error if isinstance(error, OSError) else None
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__ or error
+        if isinstance(error, OSError | http.client.HTTPException):
+            found = error
+    return found
+
+
+def _broken(root: OSError | http.client.HTTPException, where: str) -> CloudError:
+    reason = (root.strerror if isinstance(root, OSError) else "") or str(root) or type(root).__name__
+    return CloudError(
+        f"the connection to the cloud failed: {_plain(reason)[:1].lower()}{_plain(reason)[1:]}",
+        where=where,
+        tip="Check the address and the network; the log of glance-api says whether it was the server.",
+    )
 
 
 def _refused(status: int, text: str, where: str) -> XenimageError:
     if status == 404 and "keystone" not in where:
         return NoImageError("no such image in this cloud", where=where, tip="See: openstack image list")
-    return CloudError(
-        f"the cloud answered {status}: {_plain(text)}", status=status, where=where, tip=_TIPS.get(status, "")
-    )
+    text = re.sub(rf"^{status} [\w' -]+: ", "", _plain(text))
+    return CloudError(f"the cloud answered {status}: {text}", status=status, where=where, tip=_TIPS.get(status, ""))
 
 
 def _plain(text: str) -> str:

@@ -18,8 +18,19 @@ from xenimage.engine.conversion import guest_needs
 from xenimage.model.disk import DiskFacts, ParentReference
 from xenimage.model.extent import Extent, Kind
 from xenimage.model.finding import Finding, Severity
+from xenimage.model.image import (
+    Action,
+    ImageFacts,
+    ImageOptions,
+    ImagePlan,
+    ImageRecord,
+    ImageReport,
+    PropertyChange,
+    RecordReport,
+    SaveReport,
+)
 from xenimage.model.kit import KitImage, KitReport
-from xenimage.model.plan import BundleOptions, ConvertOptions, ConvertPlan, Layer, Plan, SourceOptions
+from xenimage.model.plan import BundleOptions, ConvertOptions, ConvertPlan, Layer, Plan, Property, SourceOptions
 from xenimage.model.report import (
     BundleFacts,
     BundleRepairReport,
@@ -320,6 +331,101 @@ def convert_plan() -> ConvertPlan:
         timestamp=946684800,
         needs=guest_needs("qcow2"),
         findings=(),
+    )
+
+
+def image(**changes: object) -> ImageRecord:
+    values: dict[str, object] = {
+        "id": UUID,
+        "name": "debian",
+        "status": "active",
+        "disk_format": "vhd",
+        "container_format": "ovf",
+        "size": 400 * MIB,
+        "virtual_size": None,
+        "min_disk": 10,
+        "visibility": "private",
+        "owner": "4b1d" * 8,
+        "checksum": "a" * 32,
+        "hash_algorithm": "sha512",
+        "hash_value": "c" * 128,
+        "importing": False,
+        "properties": {"vm_mode": "hvm", "note": "\x1b[31mred"},
+    }
+    return ImageRecord(**(values | changes))  # type: ignore[arg-type]
+
+
+def image_plan() -> ImagePlan:
+    bundle = plan(output="-")
+    verdict = Property(name="xenimage_verdict", value="usable", reason="Where it comes from.")
+    return ImagePlan(
+        options=ImageOptions(bundle=bundle.options, name="debian"),
+        plan=bundle,
+        check=None,
+        disk_format="vhd",
+        container_format="ovf",
+        min_disk=10,
+        virtual_size=10 * GIB,
+        source_sha256="b" * 64,
+        properties=(*bundle.properties, verdict),
+        existing=(image(),),
+        findings=(finding(Severity.WARNING),),
+    )
+
+
+def image_report() -> ImageReport:
+    return ImageReport(
+        plan=image_plan(),
+        image=image(),
+        action=Action.REPLACED,
+        bundle=bundle_report(output="-"),
+        sent=400 * MIB,
+        md5="a" * 32,
+        sha512="c" * 128,
+        replaced=("87654321-4321-8765-cba9-876543210fed",),
+        attempts=2,
+        seconds=8.0,
+    )
+
+
+def image_facts() -> ImageFacts:
+    return ImageFacts(
+        image=image(),
+        content="bundle",
+        member="0.vhd",
+        vhd=vhd_facts(),
+        virtual_size=10 * GIB,
+        min_disk=10,
+        read=3 * MIB,
+    )
+
+
+def save_report() -> SaveReport:
+    return SaveReport(
+        image=image(),
+        path="debian.qcow2",
+        format="qcow2",
+        size=1001 * MIB,
+        downloaded=400 * MIB,
+        proved=True,
+        conversion=convert_report(),
+        seconds=2.5,
+    )
+
+
+def record_report() -> RecordReport:
+    return RecordReport(
+        image=image(),
+        profile="nova-xenapi",
+        verdict=Verdict.NOT_READY,
+        virtual_size=10 * GIB,
+        findings=(finding(code="image.format", where="disk_format"),),
+        changes=(
+            PropertyChange(name="os_type", before="Windows", after="windows", reason="Lower case only."),
+            PropertyChange(name="kernel_id", before="\x1bx", after=None, reason="Boots another kernel."),
+            PropertyChange(name="vm_mode", before=None, after="hvm", reason="Else paravirtualised."),
+        ),
+        fixed=True,
     )
 
 
