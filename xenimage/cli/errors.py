@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from xenimage.cli.text import Style, finding_lines, findings_section, visible
+from xenimage.cli.text import Style, finding_lines, findings_section, visible, without_secrets
 from xenimage.exceptions import NotReadyError, TransferError, XenimageError
 from xenimage.model.finding import Finding
 
@@ -64,7 +64,7 @@ def _tell(error: BaseException, stream: TextIO, *, debug: bool) -> None:
         import traceback
 
         trace = "".join(traceback.format_exception(error))
-        stream.writelines(f"{visible(line)}\n" for line in trace.splitlines())
+        stream.writelines(f"{visible(without_secrets(line))}\n" for line in trace.splitlines())
     style = Style.of(stream)
     stream.writelines(f"{line}\n" for line in describe(error, style))
     stream.flush()

@@ -8,6 +8,7 @@ import stat
 import sys
 from typing import TYPE_CHECKING
 
+from xenimage.cli.text import without_secrets
 from xenimage.exceptions import UsageError
 from xenimage.units import KIB
 
@@ -24,6 +25,14 @@ _LOOK = 4 * KIB
 """bytes of an existing file that are looked at: no disk, and no piece of one, starts with so much text"""
 
 
+class _Formatter(logging.Formatter):
+    """Libraries log the addresses that they go to, with what stands in them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line without secrets."""
+        return without_secrets(super().format(record))
+
+
 def configure(options: argparse.Namespace, arguments: argparse.Namespace) -> None:
     """Send the log where the global *options* want it. Without them Python shows warnings and errors by itself.
 
@@ -38,12 +47,12 @@ def configure(options: argparse.Namespace, arguments: argparse.Namespace) -> Non
             file = logging.FileHandler(options.log_file, encoding="utf-8")
         except OSError as error:
             raise UsageError(f"--log-file {options.log_file}: {error.strerror}") from error
-        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)-8s %(name)s %(message)s"))
+        file.setFormatter(_Formatter("%(asctime)s %(levelname)-8s %(name)s %(message)s"))
         root.addHandler(file)
         root.setLevel(logging.DEBUG)
     if options.debug or options.verbose_level > 1 or options.log_file:
         console = logging.StreamHandler(sys.stderr)
-        console.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+        console.setFormatter(_Formatter("%(levelname)s %(name)s: %(message)s"))
         quiet_level = logging.WARNING if options.verbose_level < 2 else logging.INFO
         console.setLevel(logging.DEBUG if options.debug or options.verbose_level > 2 else quiet_level)
         root.addHandler(console)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import textwrap
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 WIDTH_MAX = 120
 WIDTH_WITHOUT_TERMINAL = 100
 
+_USERINFO = re.compile(r"(\w+://)[^/@\s]+@")
 _COLOURS = {"bold": "1", "error": "1;31", "warning": "1;33", "info": "1;36", "good": "1;32", "dim": "2"}
 
 
@@ -59,6 +61,11 @@ def visible(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def without_secrets(text: str) -> str:
+    """Take from addresses what stands in front of the host: a user and a password."""
+    return _USERINFO.sub(r"\1***@", text)
 
 
 def size_text(size: int) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from xenimage.cloud.errors import translated
 from xenimage.cloud.images import GlanceImages
-from xenimage.exceptions import ExtensionError
+from xenimage.exceptions import ConfigError, ExtensionError
 
 if TYPE_CHECKING:
     from xenimage.model.image import CloudOptions
@@ -28,7 +28,15 @@ def connect(options: CloudOptions) -> GlanceImages:
 
         auth = {name: value for name, value in options.settings if name in _AUTH}
         others: dict[str, Any] = {name: value for name, value in options.settings if name not in _AUTH}
-        region = OpenStackConfig(app_name="xenimage").get_one(cloud=options.cloud, auth=auth, **others)
+        try:
+            region = OpenStackConfig(app_name="xenimage").get_one(cloud=options.cloud, auth=auth, **others)
+        except TypeError as error:  # a setting that is not of this way to log in
+            raise ConfigError(
+                f"the settings do not belong together: {error}",
+                expected="those of one way to log in",
+                where=options.cloud or "the cloud",
+                tip="Unset the OS_* variables that OS_AUTH_TYPE does not know.",
+            ) from error
         return _images(region, options.timeout)
 
 
