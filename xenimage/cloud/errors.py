@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _USERINFO = re.compile(r"(\w+://)[^/@\s]+@")
 _TAG = re.compile(r"<[^>]*>")
-_REQUEST = re.compile(r"\s*\(Request-ID: [^)]*\)")
+_NOISE = re.compile(r"\s*\((?:Request-ID: |HTTP )[^)]*\)")
 _TEXT_MAX = 400
 """characters: some servers answer with a whole page"""
 
@@ -120,6 +120,6 @@ def _refused(status: int, text: str, where: str) -> XenimageError:
 
 def _plain(text: str) -> str:
     """One line without markup, without what stands in a URL in front of its host, and not a whole page."""
-    text = html.unescape(_TAG.sub(" ", _REQUEST.sub("", text)))
-    text = " ".join(_USERINFO.sub(r"\1", text).split()).strip().rstrip(".")
+    text = html.unescape(_TAG.sub(" ", _NOISE.sub("", text)))
+    text = " ".join(_USERINFO.sub(r"\1", text).split()).rstrip(" .")
     return text if len(text) <= _TEXT_MAX else f"{text[:_TEXT_MAX]} ..."
