@@ -158,7 +158,7 @@ _GROUPS = (
     ("vhd.", "What a VHD says of its parent"),
     ("chain.", "Chains of VHDs"),
     ("disk.", "qcow2.", "vmdk.", "source.", "Disks of other formats, and parents that you name"),
-    ("property.", "Image properties"),
+    ("property.", "image.", "Image properties, and records of images in a cloud"),
     ("", "What you asked for"),
 )
 """beginnings of codes, and the title of the group; a code stands in the first that fits"""

@@ -11,7 +11,7 @@ import time
 import ddt
 
 from tests.fakes.cloud_case import CloudTestCase
-from tests.fakes.glance import PASSWORD
+from tests.fakes.glance_api import PASSWORD
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MIB = 1 << 20
