@@ -358,6 +358,8 @@ def repair_bundle(
     """
     profile = profile_registry.get_profile(options.bundle.profile)
     return rebundler.repair_bundle(options, profile, usable_cpus(), limits, progress, dry_run=dry_run)
+
+
 def connect_cloud(options: CloudOptions) -> Images:
     """Find the image service of a cloud, by ``clouds.yaml`` and the ``OS_*`` variables, as openstacksdk reads them.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from xenimage.cli import errors
 from xenimage.cli.command import Command
-from xenimage.cli.commands import bundle, chain, check, disk, finding, image, profile
+from xenimage.cli.commands import bundle, chain, check, disk, finding, image, profile, repair
 from xenimage.cli.shell import terminable
 
 if TYPE_CHECKING:
@@ -58,12 +58,15 @@ def _below(command: type[Command]) -> type[Command]:
 BUNDLE_CHECK = _below(bundle.Check)
 BUNDLE_CREATE = _below(bundle.Create)
 BUNDLE_EXTRACT = _below(bundle.Extract)
+BUNDLE_REPAIR = _below(repair.RepairBundle)
 BUNDLE_SHOW = _below(bundle.Show)
 CHAIN_SHOW = _below(chain.Show)
 DISK_CHECK = _below(check.Check)
 DISK_COMPARE = _below(disk.Compare)
 DISK_CONVERT = _below(disk.Convert)
 DISK_MAP = _below(disk.Map)
+DISK_REBASE = _below(repair.RebaseDisk)
+DISK_REPAIR = _below(repair.RepairDisk)
 DISK_SHOW = _below(disk.Show)
 FINDING_LIST = _below(finding.ListFindings)
 FINDING_SHOW = _below(finding.Show)

@@ -168,9 +168,10 @@ class OpenstackTest(ProgramTestCase):
 
     def test_every_command_of_an_image_or_a_disk_is_registered(self) -> None:
         groups = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["entry-points"]
-        here = {name.removeprefix("xenimage_").replace("_", " ") for name in groups["openstack.xenimage.v1"]}
-        self.assertEqual(set(catalogue.COMMANDS) - {"doctor", "quickstart"}, here)
-        for name, target in groups["openstack.xenimage.v1"].items():
+        points = groups["openstack.xenimage.v1"]
+        found = {name.removeprefix("xenimage_").replace("_", " "): target for name, target in points.items()}
+        wanted = {name for name in catalogue.COMMANDS if name.startswith(("bundle ", "chain ", "disk ", "image "))}
+        self.assertLessEqual(wanted, set(found))
+        for name, target in found.items():
             command = getattr(osc, target.partition(":")[2])
-            entry = catalogue.COMMANDS[name.removeprefix("xenimage_").replace("_", " ")]
-            self.assertTrue(issubclass(command, entry.load()), name)
+            self.assertTrue(issubclass(command, catalogue.COMMANDS[name].load()), name)
