@@ -143,7 +143,7 @@ class Benchmark:
         ours, theirs = self.pair(f"{PROGRAM} -q bundle check ours.tgz >/dev/null", "gzip -t ours.tgz")
         self.note("bundle check beside gzip -t", (ours.wall, theirs.wall), ours.wall / theirs.wall, "<= 1.1", "s")
         samples.make_full_vhd(self.directory)
-        ours, _ = self.pair(f"{PROGRAM} -q disk check full.vhd >/dev/null || test $? = 6", "true")
+        ours, _ = self.pair(f"{PROGRAM} -q disk check full.img >/dev/null || test $? = 6", "true")
         self.note("disk check, 2040 GiB full", (ours.wall, 3), ours.wall / 3, "<= 1", "s")
 
     def resources(self) -> None:

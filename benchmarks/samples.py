@@ -105,7 +105,7 @@ def _end_of_data(path: pathlib.Path) -> int:
 
 def make_full_vhd(directory: pathlib.Path) -> pathlib.Path:
     """A VHD of 2040 GiB with every block in its BAT, nothing stored but its metadata; kept once made."""
-    path = directory / "full.vhd"
+    path = directory / "full.img"
     if not path.exists():
         vhd = NewVhd(virtual_size=layout.SIZE_MAX, timestamp=layout.EPOCH)
         blocks = range(vhd.entries)
