@@ -265,7 +265,7 @@ class ExitCodes(Written):
 
 def _prose(text: str) -> list[str]:
     """Escape what would be markup."""
-    return [line.replace("*", "\\*") for line in text.splitlines()]
+    return [re.sub(r"[*`|]|_(?!\w)", r"\\\g<0>", line) for line in text.splitlines()]
 
 
 def _usage(parser: argparse.ArgumentParser) -> list[str]:
