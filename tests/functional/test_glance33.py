@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from tests.functional.plugin import without
+from tests.functional.plugin import good, hostile, misconfigured, without
 
 
 class Release:
@@ -12,4 +12,60 @@ class Release:
 
 
 class WithoutPluginTest(Release, without.WithoutPluginCases):
+    pass
+
+
+class UploadTest(Release, without.UploadCases):
+    pass
+
+
+class GoodTest(Release, good.GoodCases):
+    pass
+
+
+class StrangerTest(Release, good.StrangerCases):
+    pass
+
+
+class ReverseTest(Release, good.ReverseCases):
+    pass
+
+
+class RawReverseTest(Release, good.RawReverseCases):
+    pass
+
+
+class BothTest(Release, good.BothCases):
+    pass
+
+
+class OtherWayRoundTest(Release, good.OtherWayRoundCases):
+    pass
+
+
+class BehindConversionTest(Release, good.BehindConversionCases):
+    pass
+
+
+class HostileTest(Release, hostile.HostileCases):
+    pass
+
+
+class FullTest(Release, hostile.FullCases):
+    pass
+
+
+class SlowTest(Release, hostile.SlowCases):
+    pass
+
+
+class TimeoutTest(Release, hostile.TimeoutCases):
+    pass
+
+
+class OptionTest(Release, misconfigured.OptionCases):
+    pass
+
+
+class ListTest(Release, misconfigured.ListCases):
     pass

@@ -17,7 +17,7 @@ import fixtures
 
 from tests.functional.cloud.database import Database
 from tests.functional.cloud.glance import Glance
-from tests.functional.cloud.keystone import USERS, Keystone
+from tests.functional.cloud.keystone import Keystone
 from tests.functional.cloud.places import LOGS
 from tests.functional.cloud.rest import Images
 from tests.functional.cloud.web import Web
@@ -54,7 +54,7 @@ class Cloud(fixtures.Fixture):
 
     def images(self, glance: Glance, user: str) -> Images:
         """What *user* does with that Glance's images."""
-        return Images(glance.url, self.keystone.token(user, USERS[user][0]))
+        return Images(glance.url, self.keystone.token(user))
 
 
 def _short() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 import fixtures
@@ -11,7 +12,7 @@ import fixtures
 from tests.functional.cloud import settings
 from tests.functional.cloud.keystone import PASSWORD
 from tests.functional.cloud.places import ENVIRONMENTS, application, program
-from tests.functional.cloud.process import Server, free_port, resident
+from tests.functional.cloud.process import Server, clean, free_port, resident
 from tests.functional.cloud.rest import HttpError, Rest
 
 if TYPE_CHECKING:
@@ -67,12 +68,21 @@ class Glance(fixtures.Fixture):
         (self._place / "protection.conf").write_text(PROTECTION)
         paste = ENVIRONMENTS / self.environment / "etc" / "glance" / "glance-api-paste.ini"
         shutil.copy(paste, self._place)
+        # Glance leaves out what it does not find, and all tests would tell of images that are stored as they are.
+        if not {"xenimage", "xenimage_extract"} <= self.names():
+            raise RuntimeError(f"no xenimage in {self.environment}: run tools/functional.sh --prepare")
         self._configure("[]", {}, {})
         settings.manage(
             self.environment, "glance-manage", self._logs / f"{self.environment}-manage.log",
             "--config-file", str(self._place / "glance-api.conf"), "db_sync",
         )  # fmt: skip
         self.addCleanup(self.stop)
+
+    def names(self) -> set[str]:
+        """The import plugins that are installed there."""
+        code = "from importlib.metadata import entry_points as e; print(*e(group='glance.image_import.plugins').names)"
+        command = [program(self.environment, "python"), "-I", "-c", code]
+        return set(subprocess.run(command, check=True, capture_output=True, text=True, env=clean()).stdout.split())
 
     def start(self, plugins: str = "[]", plugin: Sections | None = None, api: Sections | None = None) -> None:
         """Run with these settings; a service that already does is left alone.

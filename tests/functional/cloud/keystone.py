@@ -67,7 +67,7 @@ class Keystone(fixtures.Fixture):
                 {"OS_KEYSTONE_CONFIG_DIR": str(self._place)},
             )
         )
-        self._admin = Rest(self.url, self.token("admin", "admin"))
+        self._admin = Rest(self.url, self.token("admin"))
         self._add_users()
 
     def _manage(self, *words: str) -> None:
@@ -94,9 +94,9 @@ class Keystone(fixtures.Fixture):
         for interface in ("public", "internal"):
             self._add("endpoint", service_id=service, interface=interface, url=url, region_id=REGION)
 
-    def token(self, user: str, project: str) -> str:
-        """A new token of a user."""
-        return sign_in(self.url, user, PASSWORD, project)
+    def token(self, user: str) -> str:
+        """A new token of a user, the administrator among them."""
+        return sign_in(self.url, user, PASSWORD, _home(user))
 
     def variables(self, user: str) -> Mapping[str, str]:
         """What OpenStack's clients read from the environment to be that user."""
@@ -104,9 +104,13 @@ class Keystone(fixtures.Fixture):
             "OS_AUTH_URL": self.url,
             "OS_USERNAME": user,
             "OS_PASSWORD": PASSWORD,
-            "OS_PROJECT_NAME": USERS[user][0] if user in USERS else user,
+            "OS_PROJECT_NAME": _home(user),
             "OS_USER_DOMAIN_ID": "default",
             "OS_PROJECT_DOMAIN_ID": "default",
             "OS_IDENTITY_API_VERSION": "3",
             "OS_REGION_NAME": REGION,
         }
+
+
+def _home(user: str) -> str:
+    return USERS[user][0] if user in USERS else user

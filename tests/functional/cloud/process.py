@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
 START = 180
 """seconds that a server may take to answer: other tests keep the machine busy"""
+SOON = 60
+"""seconds for anything else"""
 GRACE = 30
 """seconds between TERM and KILL; Glance lets a running import finish"""
 PAUSE = 0.1
 
 
-def wait_for(what: str, ready: Callable[[], object], seconds: float = START) -> None:
+def wait_for(what: str, ready: Callable[[], object], seconds: float = SOON) -> None:
     """Return as soon as *ready* says something true; the time is a bound against hanging, no measurement."""
     end = time.monotonic() + seconds
     while not ready():
@@ -46,6 +48,11 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def clean() -> dict[str, str]:
+    """Our environment without what is meant for us: a server shall find what is installed for it, not the checkout."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "OS_"))}
+
+
 class Server(fixtures.Fixture):
     """A program that stays. It goes with the tests, also if these are killed: setpriv sees to that.
 
@@ -64,7 +71,7 @@ class Server(fixtures.Fixture):
         self._command = ("setpriv", "--pdeathsig", "TERM", *command)
         self._log = log
         self._ready = ready
-        self._environment = {**os.environ, **(environment or {})}
+        self._environment = {**clean(), **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     def _setUp(self) -> None:
@@ -75,11 +82,12 @@ class Server(fixtures.Fixture):
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                cwd="/",
                 env=self._environment,
                 start_new_session=True,
             )
         self.addCleanup(self._end)
-        wait_for(f"{self._command[3]}, see {self._log}", self._answers)
+        wait_for(f"{self._command[3]}, see {self._log}", self._answers, START)
 
     @property
     def pid(self) -> int:

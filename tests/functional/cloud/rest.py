@@ -100,6 +100,10 @@ class Images(Rest):
         record: dict[str, Any] = self.get(f"/v2/images/{image}")
         return record
 
+    def change(self, image: str, *steps: Mapping[str, object]) -> None:
+        """Change the record."""
+        self.call("PATCH", f"/v2/images/{image}", steps, kind=PATCH)
+
     def stage(self, image: str, path: pathlib.Path) -> None:
         """Send a file to staging."""
         with path.open("rb") as file:
@@ -110,9 +114,9 @@ class Images(Rest):
         with path.open("rb") as file:
             self.call("PUT", f"/v2/images/{image}/file", file, kind=OCTETS)
 
-    def start(self, image: str, *, uri: str = "", **options: object) -> None:
-        """Begin an import: of what is staged, or of what stands at *uri*."""
-        method = {"name": "web-download", "uri": uri} if uri else {"name": "glance-direct"}
+    def start(self, image: str, *, uri: str = "", copy: bool = False, **options: object) -> None:
+        """Begin an import: of what is staged, or of what stands at *uri*; or a copy from store to store."""
+        method = {"name": "web-download", "uri": uri} if uri else {"name": "copy-image" if copy else "glance-direct"}
         self.post(f"/v2/images/{image}/import", {"method": method, **options})
 
     def finish(self, image: str) -> dict[str, Any]:

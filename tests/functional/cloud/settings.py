@@ -6,6 +6,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from tests.functional.cloud.places import ENVIRONMENTS, program
+from tests.functional.cloud.process import clean
 
 if TYPE_CHECKING:
     import pathlib
@@ -31,7 +32,12 @@ def manage(environment: str, name: str, log: pathlib.Path, *words: str) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         done = subprocess.run(
-            [program(environment, name), *words], stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False
+            [program(environment, name), *words],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=clean(),
+            check=False,
         )
     if done.returncode:
         raise RuntimeError(f"{name} {words} ended with {done.returncode}, see {log}")
