@@ -29,6 +29,8 @@ class DeclarationTestCase(TestCase):
 
     def test_every_entry_point_leads_somewhere(self) -> None:
         groups = {"console_scripts": self.project["scripts"], **self.project["entry-points"]}
+        # Its host is not here: the functional tests run it there.
+        del groups["tempest.test_plugins"]
         for group, points in groups.items():
             for name, target in points.items():
                 with self.subTest(group=group, name=name):

@@ -63,7 +63,7 @@ class TimeoutTest(Release, hostile.TimeoutCases):
     pass
 
 
-class OptionTest(Release, misconfigured.OptionCases):
+class UnusableTest(Release, misconfigured.UnusableCases):
     pass
 
 

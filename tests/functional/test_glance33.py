@@ -63,6 +63,10 @@ class TimeoutTest(Release, hostile.TimeoutCases):
     pass
 
 
+class UnusableTest(Release, misconfigured.UnusableCases):
+    pass
+
+
 class OptionTest(Release, misconfigured.OptionCases):
     pass
 

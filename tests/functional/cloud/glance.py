@@ -55,6 +55,7 @@ class Glance(fixtures.Fixture):
         self._database = database
         self._keystone = keystone
         self._logs = logs
+        self.log = logs / f"{self.environment}.log"
         self._web_port = web_port
         self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
@@ -72,11 +73,16 @@ class Glance(fixtures.Fixture):
         if not {"xenimage", "xenimage_extract"} <= self.names():
             raise RuntimeError(f"no xenimage in {self.environment}: run tools/functional.sh --prepare")
         self._configure("[]", {}, {})
-        settings.manage(
-            self.environment, "glance-manage", self._logs / f"{self.environment}-manage.log",
-            "--config-file", str(self._place / "glance-api.conf"), "db_sync",
-        )  # fmt: skip
+        self._manage("db_sync")
         self.addCleanup(self.stop)
+
+    def _manage(self, *words: str) -> None:
+        command = ("--config-file", str(self._place / "glance-api.conf"), *words)
+        settings.manage(self.environment, "glance-manage", self._logs / f"{self.environment}-manage.log", *command)
+
+    def load_metadata_definitions(self) -> None:
+        """Fill in what upstream's tests of them expect to be there."""
+        self._manage("db_load_metadefs", str(ENVIRONMENTS / self.environment / "etc" / "glance" / "metadefs"))
 
     def names(self) -> set[str]:
         """The import plugins that are installed there."""
@@ -103,7 +109,7 @@ class Glance(fixtures.Fixture):
                 # Clients send pieces of 1 MiB, which is the limit without this.
                 "--chunked-input-limit", str(16 << 20),
             ),
-            self._logs / f"{self.environment}.log",
+            self.log,
             self._answers,
             {"OS_GLANCE_CONFIG_DIR": str(self._place)},
         )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Tests of a cloud from outside, as its tenant."""
