@@ -102,7 +102,7 @@ class SlowCases(PluginTestCase):
 
     def start(self) -> tuple[str, int, pathlib.Path]:
         """Begin a long import; the image, the pid of the child, and the source."""
-        source = self.make_raw(600 * MIB)
+        source = self.make_raw(240 * MIB)
         image = self.create(disk_format="raw")
         self.images.stage(image, source)
         self.images.start(image)
@@ -156,7 +156,7 @@ class TimeoutCases(PluginTestCase):
     settings: ClassVar = {"xenimage": {"compression": "best", "jobs": 1, "timeout": 1}}
 
     def test_it_takes_too_long(self) -> None:
-        image, task = self.run_import(self.make_raw(600 * MIB), disk_format="raw")
+        image, task = self.run_import(self.make_raw(240 * MIB), disk_format="raw")
         self.assert_refused(image, task, "took longer than", disk_format="raw", container_format="bare")
 
 
