@@ -44,10 +44,10 @@ class Teller:
         self._task_id = task_id
         self._next = 0.0
 
-    def tell(self, text: str) -> None:
-        """Note *text*, if the last note is old enough."""
+    def tell(self, text: str, *, last: bool = False) -> None:
+        """Note *text*, if the last note is old enough; always if it is the *last* one, which may stay."""
         now = time.monotonic()
-        if now < self._next:
+        if now < self._next and not last:
             return
         self._next = now + _TELL_INTERVAL
         try:
@@ -90,6 +90,7 @@ def run(ledger: Ledger, file_path: str, arguments: Mapping[str, Any]) -> str:
     _write(ledger, result["attributes"], result["properties"])
     if action is Action.CHECK:
         return file_path
+    teller.tell("converted", last=True)
     _ACTED[ledger.wrapper] = ledger.name
     os.unlink(source)
     return _FILE + request.output

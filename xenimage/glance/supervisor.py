@@ -90,7 +90,11 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         if stream is not None:
             with contextlib.suppress(OSError):
                 stream.close()
+    end = time.monotonic() + _FAREWELL
     while process.poll() is None:
+        if time.monotonic() > end:  # stuck in a device; the kernel ends it when that answers
+            LOG.error("process %d does not end", process.pid)
+            return
         time.sleep(_PAUSE_MIN)
 
 
