@@ -42,6 +42,12 @@ class DeclarationTestCase(TestCase):
             with self.subTest(line=line):
                 self.assertTrue(line.startswith("#") or requirement.fullmatch(line), line)
 
+    def test_the_extras_are_what_the_tests_run_with(self) -> None:
+        extras = {name: set(wanted) for name, wanted in self.project["optional-dependencies"].items()}
+        self.assertLess(extras["client"], extras["openstack"])
+        lines = (ROOT / "test-requirements.txt").read_text("utf-8").splitlines()
+        self.assertLessEqual(extras["openstack"], {line.partition(" #")[0] for line in lines})
+
     def test_a_typed_package_says_so(self) -> None:
         self.assertTrue((ROOT / "xenimage" / "py.typed").exists())
 
