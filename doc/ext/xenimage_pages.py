@@ -71,7 +71,8 @@ class Written(Directive):
         """Parse the content where the directive stands."""
         content = StringList()
         for number, line in enumerate(self.lines()):
-            content.append(line, f"<{self.name}>", number)
+            # An underscore at the end of a word would make it a reference.
+            content.append(line.replace("OS_*", "``OS_*``"), f"<{self.name}>", number)
         node = nodes.section()
         node.document = self.state.document
         nested_parse_with_titles(self.state, content, node)
