@@ -12,8 +12,15 @@ _ROW = 34
 _LEFT, _WIDTH = 210, 480
 
 
-def write(found: dict[str, Any]) -> None:
-    """Write ``benchmark.json``, ``benchmark.svg`` and the table that ``benchmark.rst`` includes."""
+def write(found: dict[str, Any], *, partly: bool = False) -> None:
+    """Write ``benchmark.json``, ``benchmark.svg`` and the table that ``benchmark.rst`` includes.
+
+    :param partly: whether only some steps were measured: the figures of the others are kept.
+    """
+    if partly:
+        new = {each["name"] for each in found["results"]}
+        old = json.loads((_DOC / "benchmark.json").read_text())["results"]
+        found["results"] = [each for each in old if each["name"] not in new] + found["results"]
     (_DOC / "benchmark.json").write_text(json.dumps(found, indent=1) + "\n")
     (_DOC / "benchmark.svg").write_text(plot(found["results"]))
     (_DOC / "benchmark.inc").write_text(table(found))

@@ -251,7 +251,7 @@ def main() -> None:
     found = {"machine": machine(), "results": [dataclasses.asdict(each) for each in benchmark.results]}
     print(json.dumps(found, indent=1))
     if arguments.page:
-        page.write(found)
+        page.write(found, partly=bool(arguments.only))
 
 
 if __name__ == "__main__":
