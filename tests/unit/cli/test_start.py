@@ -52,6 +52,8 @@ class StartTest(TestCase):
     def test_interrupted_while_it_starts(self) -> None:
         code = (
             "import os, signal, sys\n"
+            # A shell's background job, which the tests may be, ignores it and hands that down.
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
             "from xenimage.cli.app import main\n"
             "class Finder:\n"
             "    def find_spec(self, name, path=None, target=None):\n"
