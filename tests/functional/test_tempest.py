@@ -24,6 +24,8 @@ OFF = ("nova", "neutron", "cinder", "swift", "horizon")
 
 
 class TempestTest(TestCase):
+    maxDiff = None
+
     def setUp(self) -> None:
         super().setUp()
         self.cloud = shared()
@@ -49,7 +51,7 @@ class TempestTest(TestCase):
                     "admin_password": PASSWORD,
                     "admin_project_name": "admin",
                     "admin_domain_name": "Default",
-                    "tempest_roles": "member",
+                    "tempest_roles": "member,trusted",
                 },
                 "identity": {
                     "uri_v3": self.cloud.keystone.url,

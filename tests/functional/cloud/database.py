@@ -24,19 +24,23 @@ class Database(fixtures.Fixture):
     def __init__(self, place: pathlib.Path, log: pathlib.Path) -> None:
         super().__init__()
         self._data = place / "mariadb"
+        # Two servers that are set up at once would take each other's files of one directory.
+        self._temporary = place / "mariadb-tmp"
         self._socket = place / "sql"
         self._log = log
 
     def _setUp(self) -> None:
         user = f"--user={getpass.getuser()}"
+        self._temporary.mkdir()
+        temporary = f"--tmpdir={self._temporary}"
         _run(
-            "mariadb-install-db", "--no-defaults", user, f"--datadir={self._data}", "--skip-test-db",
+            "mariadb-install-db", "--no-defaults", user, temporary, f"--datadir={self._data}", "--skip-test-db",
             "--auth-root-authentication-method=normal", "--innodb-log-file-size=16M", "--skip-name-resolve",
         )  # fmt: skip
         # What is lost in a crash is of no interest here, what is waited for is.
         self._server = Server(
             [
-                "mariadbd", "--no-defaults", user, f"--datadir={self._data}", f"--socket={self._socket}",
+                "mariadbd", "--no-defaults", user, temporary, f"--datadir={self._data}", f"--socket={self._socket}",
                 "--skip-networking", "--skip-grant-tables", "--character-set-server=utf8mb3", "--max-connections=400",
                 "--innodb-flush-log-at-trx-commit=0", "--innodb-log-file-size=16M", "--skip-log-bin",
             ],
