@@ -33,9 +33,9 @@ class TempestTest(TestCase):
         write_sample(self.scratch / "sample.qcow2")
         self.fetched = self.cloud.web.url(self.scratch / "sample.qcow2")
 
-    def prepare(self, plugins: str, **options: object) -> None:
-        """A cloud with these plugins, and a workspace of tempest's."""
-        self.glance.start(plugins)
+    def prepare(self, plugins: str, settings: Mapping[str, object] | None = None, **options: object) -> None:
+        """A cloud with these plugins, set up with *settings*, and a workspace of tempest's with *options*."""
+        self.glance.start(plugins, {"xenimage": settings or {}})
         self.cloud.keystone.announce(self.glance.url)
         self.place = self.scratch / f"workspace{plugins.strip('[]').replace(', ', '-')}"
         workspaces = str(self.scratch / "workspaces.yaml")
@@ -116,7 +116,9 @@ class TempestTest(TestCase):
         self.glance.load_metadata_definitions()
         found = []
         for plugins in ("[]", "[xenimage, xenimage_extract]"):
-            self.prepare(plugins)
+            # Where all becomes bundles, two tests meet a refusal: they import random bytes with a ramdisk_id, which no
+            # whole disk may have.
+            self.prepare(plugins, {"convert": "on-request", "extract": "on-request"})
             found.append(self.results("--regex", r"^tempest\.api\.image"))
         self.assertEqual(*found)
         self.assertGreater(collections.Counter(found[0].values())["ok"], 40, self.last)
