@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import ddt
 
 from tests.base import TestCase
@@ -22,11 +24,18 @@ ELSEWHERE = {
     "curr_size 4194304",
     *(f"batmap: full block without sector {sector}" for sector in (0, 2000, 4095)),
 }
-CONTENTS = {kind: image(kind).content() for kind in ("base", "child")}
 
 
 @ddt.ddt
 class KitTest(TestCase):
+    contents: ClassVar[dict[str, bytes]] = {}
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.contents |= {kind: image(kind).content() for kind in ("base", "child")}
+        cls.addClassCleanup(cls.contents.clear)
+
     @ddt.data(*(label for label, fault in FAULTS.items() if fault.repairable))
     def test_what_is_repairable_keeps_its_content(self, label: str) -> None:
         FAULTS[label].make(self.scratch / "old.vhd")
@@ -39,7 +48,7 @@ class KitTest(TestCase):
         found = bytearray(disk.facts.virtual_size)
         disk.read_into(0, memoryview(found))
         kind = "base" if disk.facts.parent is None else "child"
-        self.assert_same_bytes(CONTENTS[kind], bytes(found))
+        self.assert_same_bytes(self.contents[kind], bytes(found))
 
     @ddt.data(*(label for label, fault in FAULTS.items() if not fault.repairable))
     def test_nothing_is_lost_unsaid(self, label: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import unittest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import ddt
 from hypothesis import given, settings
@@ -100,7 +100,13 @@ def without_footer(*arguments: object, **options: object) -> build.Image:
 
 
 class ContentTest(unittest.TestCase):
-    OPENED = {name: maker() for name, maker in DISKS.items()}  # noqa: RUF012
+    OPENED: ClassVar[dict[str, tuple[VmdkDisk, bytes]]] = {}
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        # Half a gigabyte, which not every process that only looks for tests shall have.
+        cls.OPENED |= {name: maker() for name, maker in DISKS.items()}
+        cls.addClassCleanup(cls.OPENED.clear)
 
     @settings(max_examples=400, deadline=None, derandomize=True)
     @given(st.data())
