@@ -6,7 +6,7 @@ import datetime
 import uuid
 from typing import TYPE_CHECKING
 
-from xenimage.formats.vhd import layout
+from xenimage.formats.vhd import layout, locators
 from xenimage.formats.vhd.checks.findings import found
 from xenimage.formats.vhd.geometry import chs_size, unpack
 from xenimage.model.disk import DiskFacts, ParentReference
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _NAME_MAX = 4 * KIB
 """bytes of a parent locator that are read: it is a hint, never a path to open"""
-_ENCODINGS = {b"MacX": "utf-8", b"W2ku": "utf-16-le", b"W2ru": "utf-16-le"}
 _SIZE_BY_FIELD = (b"win ", b"qem2", b"d2v ", b"CTXS", layout.TAP)
 """creators whose current size qemu before 10.0 goes by (block/vpc.c); for others it multiplies the geometry"""
 _SIZE_BY_GEOMETRY = (b"vpc ", b"qemu")
@@ -41,12 +40,10 @@ def parent(source: ByteSource, header: layout.Header) -> ParentReference:
 
 def _locator_name(source: ByteSource, locator: layout.Locator) -> str:
     """The path of one locator for display; empty where it is not understood, for nothing depends on it."""
-    encoding = _ENCODINGS.get(locator.code.to_bytes(4))
     end = locator.data_offset + locator.data_length
-    if encoding is None or not 0 < locator.data_length <= min(_NAME_MAX, locator.space) or end > source.size:
+    if not 0 < locator.data_length <= min(_NAME_MAX, locator.space) or end > source.size:
         return ""
-    text = source.read(locator.data_offset, locator.data_length).decode(encoding, "replace")
-    return _shown(text.split("\0", 1)[0].removeprefix("file://"))
+    return _shown(locators.shown(locator.code, source.read(locator.data_offset, locator.data_length)))
 
 
 def _shown(text: str) -> str:

@@ -82,6 +82,17 @@ def decode(locator: layout.Locator, raw: bytes) -> str | None:
     return text or None
 
 
+def shown(code: int, raw: bytes) -> str:
+    """The path in the data *raw* of a locator for display: what does not decode is replaced. Empty for other kinds."""
+    if code == MACX:
+        text = raw.decode("utf-8", "replace").removeprefix(_SCHEME)
+    elif code in WRITTEN:
+        text = raw.decode("utf-16-le", "replace")
+    else:
+        return ""
+    return text.split("\0", 1)[0]
+
+
 def encode_name(name: str) -> bytes:
     """The header's field for the parent's base name, 512 bytes.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xenimage.formats.vhd import layout
+from xenimage.formats.vhd import layout, locators
 from xenimage.formats.vhd.checks.findings import found
 from xenimage.formats.vhd.checks.footer import CLOCK_SLACK
 from xenimage.units import KIB, SECTOR
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from xenimage.model.disk import ByteSource
     from xenimage.model.finding import Finding
 
-MACX, W2KU, W2RU = 0x4D616358, 0x57326B75, 0x57327275
-_USABLE = {MACX: "MacX", W2KU: "W2ku", W2RU: "W2ru"}
-_KNOWN = {0, MACX, W2KU, W2RU, 0x57693272, 0x5769326B, 0x4D616320}
 _LOCATOR_AT = 576
 _LOCATOR_SIZE = 24
 _PATH_MAX = 4 * KIB
@@ -74,15 +71,15 @@ def _check_locators(tables: Tables, header: layout.Header, at: int) -> Iterator[
             yield found("locator.duplicate", offset=place, index=index, found=locator.code)
         seen.add(locator.code)
         yield from _check_locator(tables, header, index, place)
-    if not seen & _USABLE.keys():
+    if not seen.intersection(locators.WRITTEN):
         yield found("locator.missing", offset=at + _LOCATOR_AT)
 
 
 def _check_locator(tables: Tables, header: layout.Header, index: int, place: int) -> Iterator[Finding]:
     locator = header.locators[index]
-    if locator.code not in _KNOWN:
+    if locator.code not in locators.KNOWN:
         yield found("locator.code", offset=place, index=index, found=locator.code)
-    elif locator.code == 0:
+    elif locator.code == locators.NONE:
         if locator != layout.Locator():
             yield found("locator.none", offset=place, index=index)
     elif not 0 < locator.data_offset <= tables.data_end - min(locator.space, tables.data_end):
@@ -106,7 +103,7 @@ def _check_data(tables: Tables, header: layout.Header, index: int, place: int) -
     # Behind the first block it collides with it, which the BAT's check tells; reading it would only lead far away.
     first = tables.first_stored
     behind = first is not None and locator.data_offset > first * SECTOR
-    if faults or behind or locator.code not in _USABLE:
+    if faults or behind or locator.code not in locators.WRITTEN:
         return
     base = _path(tables.source, locator).rpartition("/")[2]
     if base != header.parent_name_text:
@@ -117,7 +114,7 @@ def _check_data(tables: Tables, header: layout.Header, index: int, place: int) -
 def readable_path(tables: Tables, locator: layout.Locator) -> str:
     """The path that a locator holds, with slashes; empty where it has none that blktap would use. Never opened."""
     end = locator.data_offset + locator.data_length
-    usable = locator.code in _USABLE and 0 < locator.data_length <= locator.space
+    usable = locator.code in locators.WRITTEN and 0 < locator.data_length <= locator.space
     if not usable or not locator.data_offset or end > tables.data_end:
         return ""
     return _path(tables.source, locator)
@@ -125,6 +122,4 @@ def readable_path(tables: Tables, locator: layout.Locator) -> str:
 
 def _path(source: ByteSource, locator: layout.Locator) -> str:
     raw = source.read(locator.data_offset, min(locator.data_length, _PATH_MAX))
-    if locator.code == MACX:
-        return raw.decode("utf-8", "replace").removeprefix("file://").replace("\\", "/")
-    return raw.decode("utf-16-le", "replace").replace("\\", "/")
+    return locators.shown(locator.code, raw).replace("\\", "/")
