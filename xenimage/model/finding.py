@@ -34,3 +34,5 @@ class Finding:
     """file, member or field"""
     offset: int | None = None
     """bytes from the start of the member or file that *where* names"""
+    evidence: tuple[str, ...] = ()
+    """what was seen, a line each: ``SYSTEM\\ControlSet001\\Services\\xenbus: Start=4``"""

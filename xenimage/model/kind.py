@@ -64,7 +64,15 @@ class FindingKind:
     cases: Mapping[str, Wording] = dataclasses.field(default_factory=dict)
     """other wordings, by the name that the check gives them"""
 
-    def found(self, case: str = "", *, where: str = "", offset: int | None = None, **values: Any) -> Finding:
+    def found(
+        self,
+        case: str = "",
+        *,
+        where: str = "",
+        offset: int | None = None,
+        evidence: tuple[str, ...] = (),
+        **values: Any,
+    ) -> Finding:
         """Make a finding of this kind.
 
         :param case: one of :attr:`cases`; empty for the usual texts.
@@ -79,6 +87,7 @@ class FindingKind:
             act=(wording.act or self.act).format_map(values),
             where=where,
             offset=offset,
+            evidence=evidence,
         )
 
     @property

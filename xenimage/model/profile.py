@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from xenimage.model.finding import Severity
 
 
 class Rule(enum.Enum):
@@ -58,5 +64,11 @@ class Profile:
     """the default mode"""
     vm_mode_reason: str = ""
     properties: tuple[PropertyRule, ...] = ()
+    severities: Mapping[str, Severity] = dataclasses.field(default_factory=dict)
+    """how much findings in a guest matter here, by code, where that is not as usual"""
+    config_drive: str = ""
+    """how the guest sees its config drive: ``disk`` (a plain read-only disk), ``cdrom``; empty where there is none"""
+    takes_device_id: bool = False
+    """whether a server starts with the property xenapi_device_id"""
     payload: str = ""
     """how the VHD reaches the consumer, where it does not take the bundle itself"""

@@ -1,0 +1,1 @@
+"""File systems behind one narrow contract, whoever reads them."""
