@@ -41,7 +41,7 @@ _XEN_PROPERTIES = (
 """what means something to XenServer only, or something else elsewhere"""
 
 _CONVERT = (
-    (ALWAYS, "whatever is declared in one of the formats"),
+    (ALWAYS, "whatever is declared in one of the formats, but no disk of a kernel_id or ramdisk_id, unless it asks"),
     (ON_REQUEST, "only an image with the property xenimage_convert=true or hypervisor_type=xen"),
 )
 _EXTRACT = (

@@ -20,6 +20,8 @@ BUNDLE = ("vhd", "ovf")
 FORWARD = "xenimage"
 REVERSE = "xenimage_extract"
 
+_KERNELS = ("kernel_id", "ramdisk_id")
+"""name images of their own, which a host boots instead of what the disk holds: such a disk is no whole one"""
 _TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})
 """as oslo.utils reads them"""
 _SIGNATURE = (
@@ -83,7 +85,8 @@ def _forward(record: Record, settings: PluginSettings) -> Action:
         is_true(record.properties.get("xenimage_convert"))
         or str(record.properties.get("hypervisor_type", record.properties.get("img_hv_type", ""))).lower() == "xen"
     )
-    return Action.BUNDLE if asked or settings.convert == ALWAYS else Action.PASS
+    whole = not any(record.properties.get(each) for each in _KERNELS)
+    return Action.BUNDLE if asked or (whole and settings.convert == ALWAYS) else Action.PASS
 
 
 def _reverse(record: Record, settings: PluginSettings) -> Action:

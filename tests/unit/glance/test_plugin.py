@@ -108,6 +108,12 @@ class ForwardTest(GlanceTestCase):
                 image_id = self.glance.stage(self.qcow2(), "qcow2", **properties)
                 self.assertEqual(expected, self.glance.run_import(image_id, [FORWARD]).disk_format)
 
+    @ddt.data("kernel_id", "ramdisk_id")
+    def test_an_image_that_boots_another_kernel(self, name):
+        """It holds a file system and no whole disk."""
+        image_id = self.glance.stage(self.qcow2(), "qcow2", **{name: "0f3e"})
+        self.assertEqual("qcow2", self.glance.run_import(image_id, [FORWARD]).disk_format)
+
     def test_the_operators_properties(self):
         self.configure("properties = os_type:linux,vm_mode:xen")
         image_id = self.glance.stage(self.qcow2(), "qcow2", os_type="windows")
@@ -164,6 +170,11 @@ class RefusalTest(GlanceTestCase):
         text = self.refused(self.qcow2(), "qcow2", os_type="Windows")
         self.assertIn("The property os_type is 'Windows', expected linux or windows.", text)
         self.assertNotIn("--property", text)
+
+    @ddt.data("kernel_id", "ramdisk_id")
+    def test_a_bundle_that_shall_boot_another_kernel(self, name):
+        text = self.refused(self.qcow2(), "qcow2", hypervisor_type="xen", **{name: "0f3e"})
+        self.assertIn(f"The property {name} must not be set", text)
 
     def test_a_property_that_nobody_may_set(self):
         self.glance.repository.protected = {"vm_mode"}
