@@ -222,8 +222,11 @@ def show_chain(paths: Sequence[str], *, limits: Limits = STRICT) -> ChainReport:
 
 
 def finding_kinds() -> Mapping[str, FindingKind]:
-    """All kinds of findings, by code; an upper-case part of a code stands for any name."""
-    return kinds.KINDS
+    """All kinds of findings, by code; an upper-case part of a code stands for any name.
+
+    :raises ExtensionError: an installed check of guests cannot be loaded.
+    """
+    return kinds.all_kinds()
 
 
 def plan_conversion(options: ConvertOptions, *, limits: Limits = STRICT) -> ConvertPlan:

@@ -159,6 +159,9 @@ _GROUPS = (
     ("vhd.", "What a VHD says of its parent"),
     ("chain.", "Chains of VHDs"),
     ("disk.", "qcow2.", "vmdk.", "source.", "Disks of other formats, and parents that you name"),
+    ("guest.", "The inspection of a guest"),
+    ("windows.", "Windows guests"),
+    ("linux.", "Linux guests"),
     ("property.", "image.", "Image properties, and records of images in a cloud"),
     ("", "What you asked for"),
 )

@@ -122,7 +122,7 @@ def table(
 
 
 def finding_lines(finding: Finding, style: Style) -> Iterator[str]:
-    """Yield a finding: severity, code and place, then what, why and what to do."""
+    """Yield a finding: severity, code and place, then what, why and what to do, then what was seen."""
     place = finding.where
     if finding.offset is not None:
         place = f"{place} at {finding.offset:#x}".strip()
@@ -131,6 +131,8 @@ def finding_lines(finding: Finding, style: Style) -> Iterator[str]:
     yield from wrap(finding.what, style, " " * 9)
     yield from wrap(finding.why, style, " " * 14, " " * 9 + "why: ")
     yield from wrap(finding.act, style, " " * 14, " " * 9 + "act: ")
+    for line in finding.evidence:
+        yield from wrap(line, style, " " * 15, " " * 9 + "seen: ")
 
 
 def findings_section(findings: Sequence[Finding], style: Style) -> Iterator[str]:

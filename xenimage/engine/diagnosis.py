@@ -8,6 +8,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
+from xenimage.checks.guest import registry as check_registry
 from xenimage.exceptions import XenimageError
 from xenimage.model.report import Diagnosis
 from xenimage.profiles import registry
@@ -15,7 +16,7 @@ from xenimage.streams.deflate import has_isal
 from xenimage.units import GIB, format_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 _PYTHON = (3, 11)
 _LIBRARIES = ("isal", "zlib-ng", "zstandard", "xxhash", "cliff", "oslo.config", "stevedore")
@@ -41,7 +42,8 @@ def diagnose(directory: str) -> Iterator[Diagnosis]:
         found="ISA-L" if has_isal() else "zlib-ng only: several times slower, and other bytes than with ISA-L",
         act="pip install isal",
     )
-    yield _extensions()
+    yield _extensions("profiles", registry.all_profiles)
+    yield _extensions("checks", check_registry.all_checks)
     yield _space(directory)
 
 
@@ -54,12 +56,12 @@ def _library(name: str) -> Diagnosis:
         return Diagnosis(what=name, good=False, found="not installed", act=f"pip install {name}")
 
 
-def _extensions() -> Diagnosis:
+def _extensions(what: str, load: Callable[[], Iterable[str]]) -> Diagnosis:
     try:
-        found = registry.all_profiles()
+        found = load()
     except XenimageError as error:
-        return Diagnosis(what="profiles", good=False, found=str(error), act=error.tip or "pip uninstall the extension")
-    return Diagnosis(what="profiles", good=True, found=", ".join(found))
+        return Diagnosis(what=what, good=False, found=str(error), act=error.tip or "pip uninstall the extension")
+    return Diagnosis(what=what, good=True, found=", ".join(found))
 
 
 def _space(directory: str) -> Diagnosis:

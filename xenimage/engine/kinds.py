@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xenimage.checks.guest import registry as guest_registry
 from xenimage.checks.kinds import KINDS as CHECK_KINDS
 from xenimage.formats.vhd.checks.findings import KINDS as VHD_KINDS
 from xenimage.model.finding import Severity
@@ -254,4 +255,14 @@ KINDS = by_code(
     WISHES,
     PROPERTIES,
     RECORDS,
+    tuple(guest_registry.KINDS.values()),
 )
+"""those of xenimage's own"""
+
+
+def all_kinds() -> dict[str, FindingKind]:
+    """Return every kind, those of installed checks of guests included.
+
+    :raises ExtensionError: an installed check cannot be loaded, or has a code that is xenimage's own.
+    """
+    return KINDS | guest_registry.installed_kinds(KINDS)

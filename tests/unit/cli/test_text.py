@@ -30,7 +30,9 @@ class VisibleTest(CliTestCase):
         wrap(HOSTILE, Style(), "  "),
         table((HOSTILE, "b"), [(HOSTILE, HOSTILE)], Style()),
         list(section(HOSTILE, [("name", HOSTILE)], Style())),
-        list(finding_lines(finding(where=HOSTILE, what=HOSTILE, why=HOSTILE, act=HOSTILE), Style())),
+        list(
+            finding_lines(finding(where=HOSTILE, what=HOSTILE, why=HOSTILE, act=HOSTILE, evidence=(HOSTILE,)), Style())
+        ),
     )
     def test_every_way_to_show_a_text(self, lines: list[str]) -> None:
         for line in lines:
@@ -38,6 +40,20 @@ class VisibleTest(CliTestCase):
 
     def test_colours_are_ours_alone(self) -> None:
         self.assertEqual("\x1b[1m\\x1b[31mx\x1b[0m", COLOURED.paint("\x1b[31mx", "bold"))
+
+
+class FindingLinesTest(CliTestCase):
+    def test_each_piece_of_evidence_has_a_line(self) -> None:
+        seen = ("SYSTEM\\Services\\xenbus: Start=4", "etc/fstab: /dev/sda1")
+        *_, act, first, second = finding_lines(finding(evidence=seen), Style())
+        self.assertEqual(
+            [
+                "         act: Make the bundle anew.",
+                "         seen: SYSTEM\\Services\\xenbus: Start=4",
+                "         seen: etc/fstab: /dev/sda1",
+            ],
+            [act, first, second],
+        )
 
 
 @ddt.ddt

@@ -29,7 +29,7 @@ WORDERS = {
     "xenimage/engine/repairer.py": ("found", 0, "vhd."),
 }
 """where helpers make findings: their name, which argument is the code, and the group that they put in front"""
-GIVEN = {"where", "offset"}
+GIVEN = {"where", "offset", "evidence"}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -35,6 +35,7 @@ def finding_record(finding: Finding) -> dict[str, Any]:
         "what": finding.what,
         "why": finding.why,
         "act": finding.act,
+        "evidence": list(finding.evidence),
     }
 
 
