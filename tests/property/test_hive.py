@@ -49,7 +49,7 @@ def read(key: Key) -> tuple:
     kinds = {"none": 0, "sz": 1, "expand_sz": 2, "binary": 3, "dword": 4, "dword_be": 5, "link": 6, "multi_sz": 7,
              "0x8": 8, "0x9": 9, "0xa": 10, "qword": 11}  # fmt: skip
     values = {value.name: (kinds[value.kind], value.data) for value in key.values()}
-    return values, {below.name: read(below) for below in key.keys()}
+    return values, {below.name: read(below) for below in key.subkeys()}
 
 
 class HiveTestCase(unittest.TestCase):

@@ -65,7 +65,7 @@ class Hive:
             self.root = Key(self._file.get_root_key(), name, data)
 
     def key(self, path: str) -> Key | None:
-        """The key at *path*, with ``\\`` or ``/`` between its parts; None if there is none.
+        r"""The key at *path*, with ``\\`` or ``/`` between its parts; None if there is none.
 
         :raises FormatError: the way there is damaged.
         """
@@ -73,7 +73,7 @@ class Hive:
 
 
 class Key:
-    """A key. *path* begins with the name of the hive: ``SYSTEM\\Select``."""
+    r"""A key. *path* begins with the name of the hive: ``SYSTEM\\Select``."""
 
     def __init__(self, key: Any, path: str, data: bytes) -> None:
         self._key = key
@@ -97,7 +97,7 @@ class Key:
             found = self._key.get_sub_key_by_path(inside)
         return None if found is None else Key(found, f"{self.path}\\{inside}", self._data)
 
-    def keys(self) -> list[Key]:
+    def subkeys(self) -> list[Key]:
         """The keys directly below, in the order of the hive."""
         with _wrapped(self.path):
             count = _bounded(self._key.number_of_sub_keys, "subkeys", self.path)
@@ -125,8 +125,8 @@ class Key:
         size = field & ~_INSIDE
         if size > _VALUE_MAX:
             raise LimitError(f"a value has {size} bytes", expected=f"at most {_VALUE_MAX}", where=self.path)
-        # Up to four bytes stand in the record itself, from the left. libregf takes the last bytes of the field for up to
-        # three, and makes the size of a text even.
+        # Up to four bytes stand in the record itself, from the left. libregf takes the last bytes of the field for
+        # up to three, and makes the size of a text even.
         if field & _INSIDE and size <= 4:
             return self._data[record + _DATA_AT : record + _DATA_AT + size]
         return bytes(value.data or b"")[:size]
@@ -148,7 +148,7 @@ class Key:
 
 
 class Value:
-    """A value. A method that asks for another kind than it has says that there is nothing, as a careful reader would."""
+    """A value. A method that asks for another kind than it has gets nothing."""
 
     def __init__(self, name: str, kind: int, data: bytes) -> None:
         self.name = name

@@ -115,14 +115,14 @@ class KeyTestCase(unittest.TestCase):
         assert services is not None
         self.assertEqual(
             ["SYSTEM\\ControlSet001\\Services\\atapi", "SYSTEM\\ControlSet001\\Services\\XenBus"],
-            [key.path for key in services.keys()],
+            [key.path for key in services.subkeys()],
         )
-        self.assertEqual(["atapi", "XenBus"], [key.name for key in services.keys()])
+        self.assertEqual(["atapi", "XenBus"], [key.name for key in services.subkeys()])
 
     def test_a_list_of_lists_is_one_list(self) -> None:
         many = self.hive.key("Many")
         assert many is not None
-        self.assertEqual([f"{number:04d}" for number in range(1200)], [key.name for key in many.keys()])
+        self.assertEqual([f"{number:04d}" for number in range(1200)], [key.name for key in many.subkeys()])
 
 
 class HiveTestCase(unittest.TestCase):
@@ -154,7 +154,7 @@ class HiveTestCase(unittest.TestCase):
             try:
                 hive = Hive(bytes(data), "SYSTEM")
                 key = hive.key("Key")
-                for below in key.keys() if key else ():
+                for below in key.subkeys() if key else ():
                     inner = below.key("Below")
                     if inner:
                         [(value.integer(), value.texts()) for value in inner.values()]
