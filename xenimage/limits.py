@@ -42,6 +42,18 @@ class Limits:
     """bytes that are read to tell one format from another"""
     bundle_size: int = 16 * 2048 * GIB
     """bytes of a bundle after inflating"""
+    guest_time: int = 30
+    """seconds that looking into a guest's disks may take"""
+    guest_memory: int = 512 * MIB
+    """bytes of memory, as addresses, for the process that looks into a guest's disks"""
+    guest_bytes: int = 256 * MIB
+    """bytes that are read of a guest's disks to look into them"""
+    guest_file: int = 300 * MIB
+    """bytes of one file of a guest: a registry hive, an initrd"""
+    guest_entries: int = 100_000
+    """names in one directory of a guest"""
+    guest_links: int = 40
+    """symbolic links on the way to one file of a guest"""
 
     def require(self, name: str, value: int, what: str) -> int:
         """Give *value* back if it keeps the bound called *name*.

@@ -24,7 +24,17 @@ LOG = logging.getLogger(__name__)
 DEFAULT_FILE = "/etc/xenimage/xenimage.conf"
 """read where no file is named, if it exists"""
 
-_SIZES = ("virtual_size", "table_size", "descriptor_size", "cluster_size", "scratch", "bundle_size")
+_SIZES = (
+    "virtual_size",
+    "table_size",
+    "descriptor_size",
+    "cluster_size",
+    "scratch",
+    "bundle_size",
+    "guest_memory",
+    "guest_bytes",
+    "guest_file",
+)
 """the limits that count bytes; the others are plain numbers"""
 
 _LIMIT_HELP = {
@@ -46,6 +56,12 @@ _LIMIT_HELP = {
     "holes": "How many tables of a disk may stand in holes of its file.",
     "scratch": "How much is read to tell one format from another.",
     "bundle_size": "How large a bundle may become when it is inflated.",
+    "guest_time": "How many seconds looking into a guest's disks may take.",
+    "guest_memory": "How much memory, counted in addresses, the process may have that looks into a guest's disks.",
+    "guest_bytes": "How much may be read of a guest's disks to look into them.",
+    "guest_file": "How large a file of a guest may be that is read, a registry hive or an initrd.",
+    "guest_entries": "How many names one directory of a guest may hold.",
+    "guest_links": "How many symbolic links may stand on the way to one file of a guest.",
 }
 
 _NOTE = "A guard against files that want to harm. Raise it only for files that you trust."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from xenimage.model.guest.facts import Unread
     from xenimage.model.guest.layout import Volume
 
 
@@ -48,6 +49,10 @@ class FileSystem(Protocol):
     volume: Volume
     """what it says of itself"""
     ignores_case: bool
+    has_links: bool
+    """whether there may be symbolic links in it"""
+    losses: list[Unread]
+    """entries that were left out of :meth:`names` because they are damaged; a bounded number"""
 
     def entry(self, path: str) -> Entry | None:
         """The entry at *path*, of which no part before the last may be a link; None if there is none."""

@@ -1,0 +1,1 @@
+"""What stands in a partition: recognised by its magic, described by its superblock."""
