@@ -365,7 +365,12 @@ def _profile(profile: Profile) -> Iterator[str]:
         ("Beside them", "nothing, directories included" if profile.only_regular else "other members are ignored"),
         ("Virtual size", f"up to {profile.virtual_size_max // GIB} GiB. {profile.virtual_size_reason}"),
         ("Guests", " and ".join(profile.os_types)),
+        ("Firmware", " or ".join(profile.firmwares)),
     ]
+    if profile.config_drive:
+        facts.append(
+            ("Config drive", {"disk": "a plain disk, read-only"}.get(profile.config_drive, profile.config_drive))
+        )
     if profile.payload:
         facts.append(("How it gets there", profile.payload))
     for name, text in facts:

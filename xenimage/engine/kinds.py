@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from xenimage.checks.guest import registry as guest_registry
 from xenimage.checks.kinds import KINDS as CHECK_KINDS
 from xenimage.formats.vhd.checks.findings import KINDS as VHD_KINDS
 from xenimage.model.finding import Severity
-from xenimage.model.kind import FindingKind, Mend, by_code
+from xenimage.model.kind import FindingKind, Mend, Wording, by_code
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _ERROR, _WARNING, _INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 
 
-def _told(severity: Severity, code: str, title: str, *texts: str, mend: Mend = Mend.NONE) -> FindingKind:
+def _told(
+    severity: Severity,
+    code: str,
+    title: str,
+    *texts: str,
+    mend: Mend = Mend.NONE,
+    cases: Mapping[str, Wording] | None = None,
+) -> FindingKind:
     """A kind that is worded where it arises, from what its profile or its image says. *texts*: what, why, act."""
     what, why, act = texts
-    return FindingKind(code=code, title=title, severity=severity, what=what, why=why, act=act, mend=mend)
+    return FindingKind(
+        code=code, title=title, severity=severity, what=what, why=why, act=act, mend=mend, cases=cases or {}
+    )
 
 
 SOURCES = (
@@ -201,11 +215,28 @@ PROPERTIES = (
     ),
     _told(
         _WARNING,
+        "property.NAME.contradicts",
+        "Property that says other than the guest",
+        "The property has a value, or is set at all, although what was found on the disk asks for another.",
+        "Your value stays. If it is wrong the guest does not start, or is treated as what it is not; the finding has"
+        " the reason and what was seen.",
+        "Leave the property out, unless you know better.",
+        mend=Mend.CHOICE,
+        cases={
+            "grave": Wording(
+                severity=_ERROR,
+                what="os_type, hw_firmware_type, xenapi_device_id, or vm_mode of Windows, says other than the disk.",
+            ),
+            "mild": Wording(severity=_INFO, what="os_admin_user is another than the guest's own."),
+        },
+    ),
+    _told(
+        _WARNING,
         "property.xenapi_device_id.trap",
         "Property for old hosts only",
         "The property xenapi_device_id is set.",
         "It makes every start on XenServer 7 and later fail.",
-        "Keep it only if all hosts run XenServer 6.1 to 6.5.",
+        "Leave it out. If all hosts run XenServer 6.1 to 6.5, choose the profile nova-xenapi-6.",
         mend=Mend.CHOICE,
     ),
     _told(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from xenimage.engine.mapper import BlockMap
+    from xenimage.model.check import Readiness
     from xenimage.model.disk import DiskFacts
     from xenimage.model.plan import BundleOptions
     from xenimage.model.profile import Profile
@@ -38,10 +39,19 @@ class Found:
     blocks: BlockMap
 
 
-def plan(options: BundleOptions, profile: Profile, found: Sequence[Found], *, jobs: int, now: int) -> Plan:
+def plan(
+    options: BundleOptions,
+    profile: Profile,
+    found: Sequence[Found],
+    guest: Readiness | None = None,
+    *,
+    jobs: int,
+    now: int,
+) -> Plan:
     """Decide.
 
     :param found: the disks, the leaf first.
+    :param guest: what is on them; None where nobody looked.
     :param jobs: threads to use where the options do not say.
     :param now: Unix seconds; no timestamp may lie behind it.
     :raises UsageError: a size below the source's, no thread at all, a property given twice, an unknown digest.
@@ -52,7 +62,7 @@ def plan(options: BundleOptions, profile: Profile, found: Sequence[Found], *, jo
         if name not in DIGESTS:
             raise UsageError(f"{name!r} is no digest", expected=f"one of {', '.join(DIGESTS)}")
     timestamp = clamp_time(options.timestamp, now)
-    properties, findings = decide(profile, options)
+    properties, findings = decide(profile, options, guest.suggestions if guest else ())
     layers = _layers(options, found)
     leaf = layers[0]
     vhds = [
@@ -74,7 +84,9 @@ def plan(options: BundleOptions, profile: Profile, found: Sequence[Found], *, jo
             *_tar_findings(vhds),
             *_chain_findings(profile, layers),
             *findings,
+            *(guest.findings if guest else ()),
         ),
+        guest=guest,
     )
 
 

@@ -34,7 +34,20 @@ class Suggestion:
     name: str
     """as Glance's metadata definitions call it today: ``hw_firmware_type``; a profile may want a legacy name"""
     value: str
+    """empty: the property must not be set"""
     reason: str
     """a sentence"""
     evidence: str = ""
     """where that was seen: a path, or a key with its value"""
+    also: tuple[str, ...] = ()
+    """other values that fit what was found as well: a disk that starts with either firmware"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Readiness:
+    """A guest as it was seen and judged for a target."""
+
+    facts: GuestFacts
+    findings: tuple[Finding, ...]
+    """the errors first"""
+    suggestions: tuple[Suggestion, ...]

@@ -6,7 +6,10 @@ import dataclasses
 import enum
 from typing import TYPE_CHECKING
 
+from xenimage.model.finding import Severity
+
 if TYPE_CHECKING:
+    from xenimage.model.check import Readiness
     from xenimage.model.disk import DiskFacts
     from xenimage.model.finding import Finding
     from xenimage.model.profile import Profile
@@ -14,6 +17,9 @@ if TYPE_CHECKING:
 
 DIGESTS = ("md5", "sha256", "sha512")
 """what Glance stores (md5 as checksum, sha512 as os_hash_value) and what people publish"""
+
+CONTRADICTS = ".contradicts"
+"""ends the code of a finding that the user says other than the guest"""
 
 CONVERT_FORMATS = ("raw", "vhd", "qcow2", "vmdk")
 """what a disk can be written anew as"""
@@ -108,6 +114,10 @@ class BundleOptions:
     """path of the output while it is written, in its directory; by default a hidden name that is free"""
     verify: bool = False
     """whether the finished bundle is read back, checked and compared with the source"""
+    inspect: bool = True
+    """whether the guest is looked at: what is found there sets properties, and may keep the bundle from being made"""
+    allow_not_ready: bool = False
+    """whether a bundle is made of a guest that the target would not run"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -230,6 +240,8 @@ class Property:
     name: str
     value: str
     reason: str
+    evidence: str = ""
+    """where in the guest it was seen; empty where it does not come from there"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -266,6 +278,19 @@ class Plan:
     """Unix seconds, within the bounds that the consumers accept"""
     properties: tuple[Property, ...]
     findings: tuple[Finding, ...]
+    guest: Readiness | None = None
+    """None where the guest was not looked at"""
+
+    @property
+    def refused(self) -> bool:
+        """Whether findings keep the bundle from being made: errors, but for those of the guest if that is allowed."""
+        allowed = self.options.allow_not_ready
+        of_guest = frozenset(each.code for each in self.guest.findings) if self.guest else frozenset()
+        return any(
+            finding.severity is Severity.ERROR
+            and not (allowed and (finding.code in of_guest or finding.code.endswith(CONTRADICTS)))
+            for finding in self.findings
+        )
 
     @property
     def source(self) -> DiskFacts:

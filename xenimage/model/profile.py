@@ -70,5 +70,7 @@ class Profile:
     """how the guest sees its config drive: ``disk`` (a plain read-only disk), ``cdrom``; empty where there is none"""
     takes_device_id: bool = False
     """whether a server starts with the property xenapi_device_id"""
+    firmwares: tuple[str, ...] = ("bios", "uefi")
+    """what its servers can start with"""
     payload: str = ""
     """how the VHD reaches the consumer, where it does not take the bundle itself"""

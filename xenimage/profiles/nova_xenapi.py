@@ -18,5 +18,7 @@ PROFILE = Profile(
     virtual_size_max=rules.VHD_SIZE_MAX,
     virtual_size_reason=rules.VHD_SIZE_REASON,
     vm_mode_reason=rules.VM_MODE_REASON,
+    config_drive="disk",
+    firmwares=("bios",),
     properties=rules.NOVA_XENAPI,
 )

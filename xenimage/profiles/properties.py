@@ -10,8 +10,9 @@ from xenimage.model.plan import Property
 from xenimage.model.profile import Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from xenimage.model.check import Suggestion
     from xenimage.model.plan import BundleOptions
     from xenimage.model.profile import Profile, PropertyRule
 
@@ -26,6 +27,13 @@ CURRENT_NAMES = {
 }
 """names of today, and the legacy names that the driver reads instead"""
 
+ALIASES = {
+    "vm_mode": {"pv": "xen", "hv": "hvm", "baremetal": "hvm"},
+    "hypervisor_type": {"xenserver": "xen", "xcp": "xen"},
+    "architecture": {"amd64": "x86_64", "x64": "x86_64"},
+}
+"""values that people write, in lower case, and what the consumers read (nova, objects/fields.py)"""
+
 READ_BOTH = ("hw_device_id",)
 """names of today that the driver reads as well"""
 
@@ -36,33 +44,119 @@ CORE = ("name", "size", "checksum", "disk_format", "container_format", "min_disk
 """attributes of every Glance image, which are no properties"""
 
 _BY_USER = "Given by you."
+_DEVICE_ID = ("xenapi_device_id", "hw_device_id")
+_TRUE = ("true", "1", "t", "on", "y", "yes")
+"""as oslo.utils reads them"""
+_GRAVE = ("os_type", "hw_firmware_type", *_DEVICE_ID)
+"""a guest does not start, or not as it should, if these are wrong"""
+_MILD = {"os_admin_user": Severity.INFO}
+"""people may well want another value than the guest's own"""
 
 
-def decide(profile: Profile, options: BundleOptions) -> tuple[tuple[Property, ...], tuple[Finding, ...]]:
-    """Merge the profile's defaults with what the user asked for; the user's values win.
+def decide(
+    profile: Profile, options: BundleOptions, suggestions: Sequence[Suggestion] = ()
+) -> tuple[tuple[Property, ...], tuple[Finding, ...]]:
+    """Merge the profile's defaults, what follows from the guest, and what the user asked for; each wins over the last.
 
-    :returns: the properties, the profile's in its order and then the user's others in theirs; and what is wrong or
-        worth knowing about them.
+    :param suggestions: what follows from the guest, each name once.
+    :returns: the properties, the profile's in its order, then the guest's and the user's others in theirs; and what is
+        wrong or worth knowing about them.
     :raises UsageError: a property was given twice with different values.
     """
     given = _wishes(options)
     rules = {rule.name: rule for rule in profile.properties}
-    properties = [
-        Property(name=name, value=given.get(name, rule.value), reason=_reason(rule, by_user=name in given))
-        for name, rule in rules.items()
-        if name in given or rule.rule is Rule.SET
-    ]
-    properties += [
-        Property(name=name, value=value, reason=_BY_USER) for name, value in given.items() if name not in rules
-    ]
+    seen = named(profile, suggestions)
+    usable = {name: each for name, each in seen.items() if _is_taken(profile, rules.get(name), each)}
+    defaults = {name for name, rule in rules.items() if rule.rule is Rule.SET}
+    properties = tuple(
+        _property(name, given, usable, rules)
+        for name in dict.fromkeys([*rules, *usable, *given])
+        if name in given or name in usable or name in defaults
+    )
     chosen = {each.name: each.value for each in properties}
     findings = (
         *_judge_rules(profile, chosen),
         *_judge_current_names(profile, chosen),
         *_judge_core(chosen),
         *_judge_audience(profile, given),
+        *contradictions(given, seen),
     )
-    return tuple(properties), findings
+    return properties, findings
+
+
+def named(profile: Profile, suggestions: Sequence[Suggestion]) -> dict[str, Suggestion]:
+    """Return suggestions by the names that *profile* reads: the legacy ones, where its consumer reads only those."""
+    known = {rule.name for rule in profile.properties}
+    found: dict[str, Suggestion] = {}
+    for each in suggestions:
+        legacy = CURRENT_NAMES.get(each.name, each.name)
+        found.setdefault(legacy if legacy in known else each.name, each)
+    return found
+
+
+def _is_taken(profile: Profile, rule: PropertyRule | None, suggestion: Suggestion) -> bool:
+    """Whether what follows from the guest is set where *profile* reads it.
+
+    A system that the target does not take is named nevertheless, so that the rule for it refuses the image.
+    """
+    if not profile.properties or not suggestion.value:
+        return False
+    if suggestion.name in _DEVICE_ID and not profile.takes_device_id:
+        return False
+    if rule is None or suggestion.name == "os_type":
+        return True
+    return rule.rule is not Rule.FORBID and (not rule.values or suggestion.value in rule.values)
+
+
+def _property(
+    name: str, given: Mapping[str, str], seen: Mapping[str, Suggestion], rules: Mapping[str, PropertyRule]
+) -> Property:
+    rule = rules.get(name)
+    if name in given:
+        return Property(name=name, value=given[name], reason=f"{_BY_USER} {rule.reason}" if rule else _BY_USER)
+    if name in seen:
+        found = seen[name]
+        return Property(name=name, value=found.value, reason=found.reason, evidence=found.evidence)
+    assert rule is not None
+    return Property(name=name, value=rule.value, reason=rule.reason)
+
+
+def contradictions(given: Mapping[str, str], seen: Mapping[str, Suggestion]) -> Iterator[Finding]:
+    """Tell where the user says other than the guest; what the user says stays.
+
+    :param seen: by the names that the target reads. One without a value means that the property must not be set.
+    """
+    windows = "os_type" in seen and seen["os_type"].value == "windows"
+    for name, suggestion in seen.items():
+        value = given.get(name)
+        if value is None or any(same(name, value, each) for each in (suggestion.value, *suggestion.also)):
+            continue
+        severity = Severity.ERROR if name in _GRAVE or (name == "vm_mode" and windows) else Severity.WARNING
+        rather = f"{name}={suggestion.value}" if suggestion.value else f"no {name}"
+        yield Finding(
+            code=f"property.{name}.contradicts",
+            severity=_MILD.get(name, severity),
+            what=f"The property {name} is {value}, but what is on the disk asks for {rather}.",
+            why=suggestion.reason,
+            act=f"Leave out --property {name}={value}" + (", unless you know better." if suggestion.value else "."),
+            where=f"property {name}",
+            evidence=(suggestion.evidence,) if suggestion.evidence else (),
+        )
+
+
+def same(name: str, one: str, other: str) -> bool:
+    """Whether two values of a property mean the same to who reads it."""
+    return _meaning(name, one) == _meaning(name, other)
+
+
+def _meaning(name: str, value: str) -> str:
+    text = value.strip().lower()
+    text = ALIASES.get(name, {}).get(text, text)
+    if name in _DEVICE_ID:
+        return text.lstrip("0")
+    if name in ("auto_disk_config", "hw_auto_disk_config"):
+        return "true" if text in _TRUE else "false"
+    return text
 
 
 def judge(profile: Profile, properties: Mapping[str, str]) -> tuple[Finding, ...]:
@@ -88,10 +182,6 @@ def _wishes(options: BundleOptions) -> dict[str, str]:
         if given.setdefault(name, value) != value:
             raise UsageError(f"property {name} is given as {given[name]!r} and as {value!r}", expected="one value")
     return given
-
-
-def _reason(rule: PropertyRule, *, by_user: bool) -> str:
-    return f"{_BY_USER} {rule.reason}" if by_user else rule.reason
 
 
 def _judge_rules(profile: Profile, chosen: Mapping[str, str]) -> Iterator[Finding]:
@@ -121,13 +211,13 @@ def _judge_rules(profile: Profile, chosen: Mapping[str, str]) -> Iterator[Findin
             )
         elif rule.values and value not in rule.values:
             yield _illegal(rule, value)
-        elif rule.name == "xenapi_device_id":
+        elif rule.name == "xenapi_device_id" and not profile.takes_device_id:
             yield Finding(
                 code="property.xenapi_device_id.trap",
                 severity=Severity.WARNING,
                 what="The property xenapi_device_id is set.",
                 why=rule.reason,
-                act="Keep it only if all hosts run XenServer 6.1 to 6.5.",
+                act="Leave it out. If all hosts run XenServer 6.1 to 6.5, choose the profile nova-xenapi-6.",
                 where="property xenapi_device_id",
             )
 

@@ -26,6 +26,8 @@ PROFILE = Profile(
         "Rackspace imports no system disk above 160 GB. Read as GiB, the unit in which Nova counts a flavor's disk."
     ),
     os_types=("linux",),
+    config_drive="disk",
+    firmwares=("bios",),
     vm_mode_reason="Rackspace: without it the server stops with bootloader errors.",
     properties=(
         dataclasses.replace(

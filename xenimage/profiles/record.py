@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from xenimage.model.finding import Finding, Severity
 from xenimage.model.image import PropertyChange
 from xenimage.model.profile import Rule
-from xenimage.profiles.properties import CURRENT_NAMES, READ_BOTH, judge
+from xenimage.profiles.properties import ALIASES, CURRENT_NAMES, READ_BOTH, judge
 from xenimage.units import GIB
 
 if TYPE_CHECKING:
@@ -16,13 +16,6 @@ if TYPE_CHECKING:
 
     from xenimage.model.image import ImageRecord
     from xenimage.model.profile import Profile, PropertyRule
-
-ALIASES = {
-    "vm_mode": {"pv": "xen", "hv": "hvm", "baremetal": "hvm"},
-    "hypervisor_type": {"xenserver": "xen", "xcp": "xen"},
-    "architecture": {"amd64": "x86_64", "x64": "x86_64"},
-}
-"""values that people write, in lower case, and what the consumers read (nova, objects/fields.py)"""
 
 MIN_DISK = "min_disk"
 

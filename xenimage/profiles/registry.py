@@ -5,13 +5,13 @@ from __future__ import annotations
 from xenimage import extensions
 from xenimage.exceptions import ExtensionError, UsageError
 from xenimage.model.profile import Profile
-from xenimage.profiles import cinder, cloudstack, nova_vdi_stream, nova_xenapi, rackspace, xcp_ng
+from xenimage.profiles import cinder, cloudstack, nova_vdi_stream, nova_xenapi, nova_xenapi_6, rackspace, xcp_ng
 
 GROUP = "xenimage.profiles"
 
 BUILTIN: dict[str, Profile] = {
     module.PROFILE.name: module.PROFILE
-    for module in (nova_xenapi, nova_vdi_stream, cinder, rackspace, cloudstack, xcp_ng)
+    for module in (nova_xenapi, nova_xenapi_6, nova_vdi_stream, cinder, rackspace, cloudstack, xcp_ng)
 }
 """in the order in which they are shown; the first is the default"""
 

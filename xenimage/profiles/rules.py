@@ -6,6 +6,8 @@ paths read the legacy name of a property only, so these are the names that the r
 
 from __future__ import annotations
 
+import dataclasses
+
 from xenimage.model.profile import PropertyRule, Rule
 from xenimage.units import GIB
 
@@ -37,7 +39,8 @@ OS_TYPE = PropertyRule(
     values=("linux", "windows"),
     reason=(
         "Switches the viridian features, the agent and the host name's length. Lower case only: the driver compares"
-        " the text as it stands. Never guessed, since linux without vm_mode means paravirtualised."
+        " the text as it stands. Taken from the disk where one system is found there, and never without vm_mode, since"
+        " linux alone means paravirtualised."
     ),
     source="nova, virt/xenapi/vm_utils.py: determine_vm_mode, create_vm; virt/xenapi/agent.py",
 )
@@ -80,6 +83,14 @@ DEVICE_ID = PropertyRule(
         " this property fails to boot, because the driver's version test wants an equal major version."
     ),
     source="nova, virt/xenapi/vm_utils.py: get_vm_device_id, _hypervisor_supports_device_id",
+)
+
+DEVICE_ID_TAKEN = dataclasses.replace(
+    DEVICE_ID,
+    reason=(
+        "Windows comes up with the device that its PV drivers were bound to: 0002 with PV tools of XenServer 6.1 and"
+        " later. Of no use to Linux, whose older kernels crash with 0002."
+    ),
 )
 
 USE_AGENT = PropertyRule(

@@ -14,7 +14,7 @@ from xenimage.model.profile import Rule
 from xenimage.profiles import registry
 from xenimage.units import GIB
 
-NAMES = ["nova-xenapi", "nova-vdi-stream", "cinder", "rackspace", "cloudstack", "xcp-ng"]
+NAMES = ["nova-xenapi", "nova-xenapi-6", "nova-vdi-stream", "cinder", "rackspace", "cloudstack", "xcp-ng"]
 
 
 class RegistryTest(TestCase):

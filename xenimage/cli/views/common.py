@@ -46,7 +46,10 @@ def finding_records(findings: Sequence[Finding]) -> list[dict[str, Any]]:
 
 def property_records(properties: Sequence[Property]) -> list[dict[str, str]]:
     """Return image properties for programs."""
-    return [{"name": each.name, "value": each.value, "reason": each.reason} for each in properties]
+    return [
+        {"name": each.name, "value": each.value, "reason": each.reason, "evidence": each.evidence}
+        for each in properties
+    ]
 
 
 def disk_record(facts: DiskFacts) -> dict[str, Any]:

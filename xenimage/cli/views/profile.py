@@ -44,6 +44,9 @@ def record(profile: Profile) -> dict[str, Any]:
         "only_regular": profile.only_regular,
         "virtual_size_reason": profile.virtual_size_reason,
         "payload": profile.payload,
+        "config_drive": profile.config_drive,
+        "firmwares": list(profile.firmwares),
+        "takes_device_id": profile.takes_device_id,
         "properties": [_rule_record(rule) for rule in profile.properties],
     }
 
@@ -73,6 +76,8 @@ def lines(profile: Profile, style: Style) -> Iterator[str]:
             ("beside them", "nothing, directories included" if profile.only_regular else ""),
             ("virtual size", f"up to {profile.virtual_size_max // GIB} GiB. {profile.virtual_size_reason}"),
             ("guests", " and ".join(profile.os_types)),
+            ("firmware", " or ".join(profile.firmwares)),
+            ("config drive", {"disk": "a plain disk, read-only"}.get(profile.config_drive, profile.config_drive)),
             ("the VHD alone", profile.payload),
         ],
         style,
