@@ -100,7 +100,7 @@ class InstalledTest(TestCase):
         self.assertEqual(5, done.returncode)
         self.assertEqual(
             "evil.qcow2: wants the parent '/etc/passwd', which is not opened on the word of an image, "
-            "expected the parent's path from you\n"
+            "expected a disk that needs no other, or its parent from you\n"
             "TIP: Give it with --backing FILE, if you trust both files.\n",
             done.stderr,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -76,15 +77,7 @@ def convert_passing(forward: Forward, plan: ConvertPlan, progress: Progress) -> 
     """
 
     def run(sink: FileSink) -> int:
-        def put(offset: int, data: memoryview) -> int:
-            written = 0
-            for first, stop in data_units(bytes(data), 0, _HOLE):
-                part = data[first * _HOLE : stop * _HOLE]
-                sink.patch(offset + first * _HOLE, part)
-                written += len(part)
-            return written
-
-        stored = flatten(forward, plan.virtual_size, plan.jobs, progress, put)
+        stored = flatten(forward, plan.virtual_size, plan.jobs, progress, functools.partial(_put, sink))
         sink.skip(plan.virtual_size)
         return stored
 
@@ -121,18 +114,24 @@ def _finished(plan: ConvertPlan, run: Callable[[FileSink], int]) -> ConvertRepor
     )
 
 
+def _put(sink: FileSink, offset: int, buffer: bytearray, low: int, high: int) -> int:
+    """Write what is not zero of a range of *buffer* to its place from *offset* on. Bytes written."""
+    view = memoryview(buffer)
+    written = 0
+    for first, stop in data_units(buffer, low, _HOLE, high):
+        part = view[low + first * _HOLE : min(low + stop * _HOLE, high)]
+        sink.patch(offset + first * _HOLE, part)
+        written += len(part)
+    return written
+
+
 def _write_raw(job: _Job, identity: ContentId | None = None) -> int:
     """Every byte at its place, holes where it is zero; threads write by themselves. Bytes written."""
     sink, size = job.sink, job.plan.source.virtual_size
 
     def put(number: int, block: bytearray) -> int:
-        data = memoryview(block)[len(BITMAP) :][: size - number * BLOCK_SIZE]
-        written = 0
-        for first, stop in data_units(block, len(BITMAP), _HOLE):
-            part = data[first * _HOLE : stop * _HOLE]
-            sink.patch(number * BLOCK_SIZE + first * _HOLE, part)
-            written += len(part)
-        return written
+        start = number * BLOCK_SIZE
+        return _put(sink, start, block, len(BITMAP), len(BITMAP) + min(BLOCK_SIZE, size - start))
 
     stored = 0
     for block in job.passes.blocks("raw", put):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from xenimage.containers.bundle.forward import Forward, ForwardVhd
     from xenimage.model.transfer import Progress
 
-    Put = Callable[[int, memoryview], int]
+    Put = Callable[[int, bytearray, int, int], int]
 
 _RUN = re.compile("1+")
 
@@ -49,8 +49,8 @@ def flatten(forward: Forward, size: int, jobs: int, progress: Progress, put: Put
     """Hand all data of a bundle over, in the order in which it is stored; return the sum of what *put* returned.
 
     :param size: bytes of the disk; what lies behind it is left out.
-    :param put: called in several threads with offset and data, never twice for one sector; what it is not called for
-        is zero.
+    :param put: called in several threads with an offset, a buffer, and the range of the data in it, never twice for one
+        sector; what it is not called for is zero.
     :raises NotForwardError: the bundle cannot be read in one pass.
     :raises FormatError: it is damaged.
     """
@@ -110,12 +110,11 @@ class _Layer:
 
     def _hand_over(self, item: tuple[int, int, bytearray]) -> int:
         block, bits, buffer = item
-        data = memoryview(buffer)[self._bitmap_size :]
         start = block * self._vhd.block_size
         written = 0
         for run in _RUN.finditer(f"{bits:0{self._claims.sectors}b}"):
             low, high = run.start() * SECTOR, min(run.end() * SECTOR, self._size - start)
             if low < high:
-                written += self._put(start + low, data[low:high])
+                written += self._put(start + low, buffer, self._bitmap_size + low, self._bitmap_size + high)
         self._buffers.append(buffer)
         return written

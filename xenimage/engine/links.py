@@ -63,7 +63,7 @@ def check_links(chain: Sequence[Disk], paths: Sequence[str]) -> None:
         elif parent is None:
             raise UnsafeError(
                 f"wants the parent {reference.name!r}, which is not opened on the word of an image",
-                expected="the parent's path from you",
+                expected="a disk that needs no other, or its parent from you",
                 where=path,
                 tip="Give it with --backing FILE, if you trust both files.",
             )

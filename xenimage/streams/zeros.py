@@ -14,14 +14,15 @@ LARGEST_UNIT = len(_ZEROS)
 """bytes"""
 
 
-def data_units(buffer: bytearray | bytes, start: int, unit: int) -> Iterator[tuple[int, int]]:
+def data_units(buffer: bytearray | bytes, start: int, unit: int, end: int | None = None) -> Iterator[tuple[int, int]]:
     """Yield (first, behind the last) of the runs of units that are not all zeros, ascending.
 
     :param start: bytes of *buffer* in front of the first unit.
     :param unit: bytes, at most :data:`LARGEST_UNIT`; the last unit may be shorter.
+    :param end: where the last unit ends in *buffer*; with the buffer itself if it is not given.
     """
     blank = _ZEROS[:unit]
-    end = len(buffer)
+    end = len(buffer) if end is None else end
     first = -1
     count = -(-(end - start) // unit)
     for number in range(count):

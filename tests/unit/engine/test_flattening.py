@@ -30,7 +30,8 @@ def flat(source, jobs: int = 2) -> bytes:
     content, seen = bytearray(size), bytearray(size // 512)
     lock = threading.Lock()
 
-    def put(offset: int, data: memoryview) -> int:
+    def put(offset: int, buffer: bytearray, low: int, high: int) -> int:
+        data = memoryview(buffer)[low:high]
         with lock:
             sectors = slice(offset // 512, (offset + len(data)) // 512)
             assert not any(seen[sectors])

@@ -91,7 +91,7 @@ class ChainTest(OpenerTestCase):
         error = self.refused(
             UnsafeError,
             "leaf.qcow2: wants the parent 'base.raw', which is not opened on the word of an image, "
-            "expected the parent's path from you",
+            "expected a disk that needs no other, or its parent from you",
             leaf,
         )
         self.assertIn("--backing FILE", error.tip)

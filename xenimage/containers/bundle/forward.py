@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
+import functools
+import itertools
 from typing import TYPE_CHECKING
 
 from xenimage.checks.naming import SUFFIX, bare_name, counted
@@ -59,11 +61,11 @@ class ForwardVhd:
         """(sector of its bitmap, number) of the stored blocks as they stand in the file."""
         return sorted((self.tables.table[block], block) for block in self.tables.stored)
 
-    @property
+    @functools.cached_property
     def ascending(self) -> bool:
         """Whether the blocks stand in the order of the disk."""
-        numbers = [block for _, block in self.in_file_order()]
-        return numbers == sorted(numbers)
+        sectors = (self.tables.table[block] for block in self.tables.stored)
+        return all(one < other for one, other in itertools.pairwise(sectors))
 
     def ranges(self, start: int, end: int) -> Iterator[tuple[int, int, Kind]]:
         """Yield (offset, length, kind) of the range by the BAT alone: stored blocks, and what is between them."""
