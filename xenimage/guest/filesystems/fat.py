@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import pyfsfat
@@ -25,6 +26,8 @@ class FatFileSystem(LibraryFileSystem):
 
     def __init__(self, window: Window, volume: Volume, limits: Limits) -> None:
         super().__init__(pyfsfat.volume(), window, volume, limits)
+        with window.calling("the label"):
+            self.volume = dataclasses.replace(volume, label=self._library.label or "")
 
     def _kind(self, handle: Handle, path: str) -> Kind:
         if not path.strip("/") or handle.file_attribute_flags & _DIRECTORY:

@@ -1,29 +1,18 @@
-"""Tell what stands in a volume by the magic numbers of what may stand there."""
+"""Tell what stands in a volume, and what it says of itself."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from xenimage.guest.volumes import layout
 from xenimage.model.guest.layout import Volume
+from xenimage.units import KIB
 
 if TYPE_CHECKING:
     from xenimage.guest.window import Readable
 
-_MAGICS = (
-    (3, b"NTFS    ", "ntfs"),
-    (3, b"-FVE-FS-", "bitlocker"),
-    (3, b"ReFS\0\0\0\0", "refs"),
-    (3, b"EXFAT   ", "exfat"),
-    (0, b"XFSB", "xfs"),
-    (0, b"LUKS\xba\xbe", "luks"),
-    (536, b"LVM2 001", "lvm2"),
-    (82, b"FAT32   ", "fat32"),
-    (54, b"FAT16   ", "fat16"),
-    (54, b"FAT12   ", "fat12"),
-    (1080, b"\x53\xef", "ext"),
-    (65600, b"_BHRfS_M", "btrfs"),
-    (4086, b"SWAPSPACE2", "swap"),
-)
+_ZFS_LABEL = 256 * KIB
+_PAGE = 4 * KIB
 
 
 def recognise(source: Readable) -> Volume:
@@ -31,7 +20,24 @@ def recognise(source: Readable) -> Volume:
 
     :raises FormatError: the image is damaged there.
     """
-    for offset, magic, kind in _MAGICS:
-        if source.read(offset, len(magic)) == magic:
-            return Volume(kind=kind, size=source.size)
-    return Volume(kind="")
+    start = source.read(0, _PAGE)
+    if not any(start) and not any(source.read(_PAGE, layout.HEAD - _PAGE)):
+        return _at_end(source) or Volume(kind="")
+    head = start + source.read(_PAGE, layout.HEAD - _PAGE)
+    # A RAID of version 1.0 or 0.90 hides behind the file system that it mirrors: asked first, as Linux does.
+    found = _at_end(source)
+    if found is not None:
+        return found
+    for reader in layout.READERS:
+        found = reader(head)
+        if found is not None:
+            return found
+    return layout.zfs(head + source.read(len(head), _ZFS_LABEL - len(head))) or Volume(kind="")
+
+
+def _at_end(source: Readable) -> Volume | None:
+    """A member of a software RAID whose superblock stands at the end: versions 1.0 and 0.90."""
+    newer = (source.size // 512 - 16) // 8 * 8 * 512
+    older = source.size // (64 * KIB) * (64 * KIB) - 64 * KIB
+    found = layout.md_superblock(source.read(newer, 256)) if newer > 0 else None
+    return found or (layout.md_old_superblock(source.read(older, 256)) if older > 0 else None)

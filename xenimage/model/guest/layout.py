@@ -10,8 +10,9 @@ class Volume:
     """What stands in a partition, a logical volume, or on a disk without partitions. Sizes in bytes."""
 
     kind: str
-    """``ntfs``, ``fat12|16|32``, ``ext2|3|4``, ``xfs``; ``btrfs``, ``swap``, ``lvm2``, ``luks``, ``md``, ``zfs``,
-    ``bitlocker``, ``refs``, ``ldm``, which are recognised and not read; empty where nothing is known of it"""
+    """``ntfs``, ``fat12|16|32``, ``ext2|3|4``, ``xfs``; ``btrfs``, ``exfat``, ``swap``, ``swsuspend`` (a system that
+    hibernated into its swap), ``lvm2``, ``luks``, ``md``, ``zfs``, ``bitlocker``, ``refs``, ``ldm``,
+    ``storage-spaces``, ``iso9660``, ``squashfs``, which are recognised and not read; empty where nothing is known"""
     label: str = ""
     uuid: str = ""
     """as Linux spells it for this kind; empty where it has none"""
@@ -66,6 +67,8 @@ class Layout:
     """an MBR's signature (``0x12345678``), a GPT's disk GUID"""
     boot_code: bool = False
     """whether something stands where a BIOS starts"""
+    boot_loader: str = ""
+    """whose boot code that is: ``GRUB``, ``LILO``, ``syslinux``, ``Windows``; empty where it is not known"""
     partitions: tuple[Partition, ...] = ()
     """ordered by offset, logical volumes last; one without number where there is no table"""
     table_end: int | None = None

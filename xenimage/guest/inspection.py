@@ -1,0 +1,69 @@
+"""The whole of an inspection, in this process: from disks to facts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xenimage.guest.firmware import firmware_facts
+from xenimage.guest.notes import Notes, Stopped
+from xenimage.guest.survey import Survey
+from xenimage.guest.window import Budget
+from xenimage.model.guest.facts import FirmwareFacts, GuestFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from xenimage.limits import Limits
+    from xenimage.model.disk import Disk
+
+
+def inspect(disks: Sequence[Disk], limits: Limits, names: Sequence[str]) -> GuestFacts:
+    """Look into the disks of one guest. Damage ends up in the facts, never in an exception.
+
+    :param disks: in the order of the guest's; they stay open.
+    :param names: of the disks, one each, for display.
+    """
+    inspection = _Inspection(disks, limits, names)
+    stopped = ""
+    try:
+        inspection.run()
+    except Stopped as error:
+        stopped = str(error)
+    finally:
+        inspection.survey.close()
+    return inspection.facts(stopped)
+
+
+class _Inspection:
+    """What was found until now."""
+
+    def __init__(self, disks: Sequence[Disk], limits: Limits, names: Sequence[str]) -> None:
+        self._limits = limits
+        self._budget = Budget(limits)
+        self._notes = Notes()
+        self.survey = Survey(disks, names, self._budget, limits, self._notes)
+        self._firmware = FirmwareFacts()
+
+    def run(self) -> None:
+        """Look at everything; what is found is kept as it comes.
+
+        :raises Stopped: before the end.
+        """
+        self.survey.run()
+        esp = self.survey.esp()
+        with self._notes.tried(esp[0].name if esp else "the firmware's part"):
+            first = self.survey.layouts[0] if self.survey.layouts else None
+            self._firmware = firmware_facts(first, esp[1] if esp else None)
+
+    def facts(self, stopped: str) -> GuestFacts:
+        """Everything, as it stands."""
+        for place in self.survey.places:
+            for loss in place.filesystem.losses if place.filesystem else ():
+                self._notes.add(f"{loss.what} on {place.name}", loss.why)
+        return GuestFacts(
+            disks=tuple(self.survey.layouts),
+            firmware=self._firmware,
+            unread=tuple(self._notes.unread),
+            stopped=stopped,
+            cost=self._budget.cost(),
+        )
