@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from xenimage.engine.passes import in_order, numbered, watched
-from xenimage.formats.base import clear, merged, within
+from xenimage.formats.base import DiskView, clear, merged, within
 from xenimage.formats.overlay import Overlay
 from xenimage.formats.vhd.layout import BLOCK_SIZE
 from xenimage.formats.vhd.writer import BITMAP
@@ -21,8 +21,7 @@ from xenimage.units import SECTOR
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from xenimage.exceptions import XenimageError
-    from xenimage.model.disk import Disk, DiskFacts
+    from xenimage.model.disk import Disk
     from xenimage.model.extent import Extent
     from xenimage.model.transfer import Progress
 
@@ -32,20 +31,15 @@ _SECTORS = BLOCK_SIZE // SECTOR
 _FULL = (1 << _SECTORS) - 1
 
 
-class Delta:
-    """See :class:`xenimage.model.disk.Disk`: *child* alone, its zeros absent where *below* has nothing to hide.
+class Delta(DiskView):
+    """*child* alone, its zeros absent where *below* has nothing to hide.
 
     Without it, a layer that calls terabytes of nothing zero would be stored as terabytes of zeros.
     """
 
     def __init__(self, child: Disk, below: Disk) -> None:
-        self._child = child
+        super().__init__(child)
         self._below = below
-        self.facts: DiskFacts = child.facts
-
-    def read_into(self, offset: int, buffer: memoryview) -> None:
-        """See :meth:`xenimage.model.disk.Disk.read_into`."""
-        self._child.read_into(offset, buffer)
 
     def extents(self, offset: int, length: int) -> Iterator[Extent]:
         """See :meth:`xenimage.model.disk.Disk.extents`."""
@@ -54,7 +48,7 @@ class Delta:
 
     def _ranges(self, offset: int, length: int) -> Iterator[tuple[int, int, Kind]]:
         parent_end = self._below.facts.virtual_size
-        for extent in self._child.extents(offset, length):
+        for extent in self._disk.extents(offset, length):
             if extent.kind is not Kind.ZERO:
                 yield extent.offset, extent.length, extent.kind
                 continue
@@ -65,26 +59,17 @@ class Delta:
             if stop < extent.end:
                 yield stop, extent.end - stop, Kind.ABSENT
 
-    def unreadable(self) -> XenimageError | None:
-        """See :meth:`xenimage.model.disk.Disk.unreadable`."""
-        return self._child.unreadable()
 
-    def close(self) -> None:
-        """Close the child."""
-        self._child.close()
-
-
-class Kept:
-    """See :class:`xenimage.model.disk.Disk`: *disk*, of which the last block is kept for the next who reads there.
+class Kept(DiskView):
+    """*disk*, of which the last block is kept for the next who reads there.
 
     For one thread. Two who read a deflated stream in turn would else inflate it anew for each block.
     """
 
     def __init__(self, disk: Disk) -> None:
-        self._disk = disk
+        super().__init__(disk)
         self._number = -1
         self._block = memoryview(bytearray(BLOCK_SIZE))
-        self.facts: DiskFacts = disk.facts
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """See :meth:`xenimage.model.disk.Disk.read_into`."""
@@ -99,18 +84,6 @@ class Kept:
             length = min(len(buffer) - done, BLOCK_SIZE - start)
             buffer[done : done + length] = self._block[start : start + length]
             done += length
-
-    def extents(self, offset: int, length: int) -> Iterator[Extent]:
-        """See :meth:`xenimage.model.disk.Disk.extents`."""
-        return self._disk.extents(offset, length)
-
-    def unreadable(self) -> XenimageError | None:
-        """See :meth:`xenimage.model.disk.Disk.unreadable`."""
-        return self._disk.unreadable()
-
-    def close(self) -> None:
-        """Close the disk."""
-        self._disk.close()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

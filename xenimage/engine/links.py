@@ -7,14 +7,14 @@ import os
 from typing import TYPE_CHECKING
 
 from xenimage.exceptions import UnsafeError, UsageError
+from xenimage.formats.base import DiskView
 from xenimage.model.finding import Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from xenimage.exceptions import XenimageError
-    from xenimage.model.disk import Disk, DiskFacts
-    from xenimage.model.extent import Extent
+    from xenimage.model.disk import Disk
 
 _JSON = "json:"
 """how qemu begins a description that stands in the place of a name"""
@@ -22,30 +22,15 @@ _BEFORE = ("/", "\\", ":")
 """what may stand before the bare name: a directory of either kind of system, a protocol"""
 
 
-class Told:
+class Told(DiskView):
     """*disk* with other findings, and perhaps in a place where reading is cheap in ascending order alone."""
 
     def __init__(self, disk: Disk, findings: Sequence[Finding], *, sequential: bool = False) -> None:
-        self._disk = disk
-        self.facts: DiskFacts = dataclasses.replace(
-            disk.facts, findings=tuple(findings), sequential=sequential or disk.facts.sequential
+        facts = disk.facts
+        super().__init__(
+            disk,
+            dataclasses.replace(facts, findings=tuple(findings), sequential=sequential or facts.sequential),
         )
-
-    def read_into(self, offset: int, buffer: memoryview) -> None:
-        """See :meth:`xenimage.model.disk.Disk.read_into`."""
-        self._disk.read_into(offset, buffer)
-
-    def extents(self, offset: int, length: int) -> Iterator[Extent]:
-        """See :meth:`xenimage.model.disk.Disk.extents`."""
-        return self._disk.extents(offset, length)
-
-    def unreadable(self) -> XenimageError | None:
-        """See :meth:`xenimage.model.disk.Disk.unreadable`."""
-        return self._disk.unreadable()
-
-    def close(self) -> None:
-        """Close the disk."""
-        self._disk.close()
 
 
 def check_links(chain: Sequence[Disk], paths: Sequence[str]) -> None:

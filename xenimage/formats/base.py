@@ -10,8 +10,9 @@ from xenimage.units import MIB
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from xenimage.exceptions import XenimageError
     from xenimage.limits import Limits
-    from xenimage.model.disk import ByteSource
+    from xenimage.model.disk import ByteSource, Disk, DiskFacts
 
 _ZEROS = memoryview(bytes(2 * MIB))
 
@@ -35,6 +36,33 @@ def merged(ranges: Iterable[tuple[int, int, Kind]]) -> Iterator[Extent]:
         stop = offset + length
     if present is not None:
         yield Extent(start, stop - start, present)
+
+
+class DiskView:
+    """See :class:`xenimage.model.disk.Disk`: another disk, seen in another way. What a view does not say is the disk's.
+
+    :param facts: where they differ from those of *disk*.
+    """
+
+    def __init__(self, disk: Disk, facts: DiskFacts | None = None) -> None:
+        self._disk = disk
+        self.facts: DiskFacts = disk.facts if facts is None else facts
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """See :meth:`xenimage.model.disk.Disk.read_into`."""
+        self._disk.read_into(offset, buffer)
+
+    def extents(self, offset: int, length: int) -> Iterator[Extent]:
+        """See :meth:`xenimage.model.disk.Disk.extents`."""
+        return self._disk.extents(offset, length)
+
+    def unreadable(self) -> XenimageError | None:
+        """See :meth:`xenimage.model.disk.Disk.unreadable`."""
+        return self._disk.unreadable()
+
+    def close(self) -> None:
+        """Close the disk."""
+        self._disk.close()
 
 
 def within(disk_size: int, offset: int, length: int) -> None:
