@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-from typing import TYPE_CHECKING
-
 from xenimage.exceptions import FormatError, LimitError, UnsupportedError, XenimageError
 from xenimage.model.guest.facts import Unread
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _KEPT = 200
 """notes that are kept: a volume with everything broken needs no line for each of its files"""
@@ -28,23 +22,36 @@ class Notes:
     def __init__(self) -> None:
         self.unread: list[Unread] = []
 
-    @contextlib.contextmanager
-    def tried(self, what: str) -> Iterator[None]:
+    def tried(self, what: str) -> Tried:
         """Go on behind the block if what is looked at in it is damaged, unsupported or too large; note why.
 
         :param what: a path, a key, a volume.
         :raises Stopped: never kept back.
         """
-        try:
-            yield
-        except (FormatError, UnsupportedError, LimitError) as error:
-            self.add(what, clause(error))
+        return Tried(self, what)
 
     def add(self, what: str, why: str) -> None:
         """Note that *what* could not be read, once, as long as there are not too many notes."""
         note = Unread(what=what, why=why)
         if len(self.unread) < _KEPT and note not in self.unread:
             self.unread.append(note)
+
+
+class Tried:
+    """The context of :meth:`Notes.tried`. A class, for a type checker then knows that a block may end early."""
+
+    def __init__(self, notes: Notes, what: str) -> None:
+        self._notes = notes
+        self._what = what
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        if not isinstance(error, (FormatError, UnsupportedError, LimitError)):
+            return False
+        self._notes.add(self._what, clause(error))
+        return True
 
 
 def clause(error: XenimageError) -> str:
