@@ -56,7 +56,6 @@ FOREIGN: dict[str, tuple[str, ...]] = {
     "pyfsntfs": ("guest.filesystems",),
     "pyfsxfs": ("guest.filesystems",),
     "pyregf": ("guest",),
-    "pyvslvm": ("guest",),
     "stevedore": ("extensions",),
     "taskflow": ("glance",),
     "tempest": ("tempest",),

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from xenimage.guest import windows
 from xenimage.guest.firmware import firmware_facts
 from xenimage.guest.notes import Notes, Stopped
 from xenimage.guest.survey import Survey
+from xenimage.guest.tree import Tree
 from xenimage.guest.window import Budget
 from xenimage.model.guest.facts import FirmwareFacts, GuestFacts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from xenimage.guest.survey import Place
     from xenimage.limits import Limits
     from xenimage.model.disk import Disk
+    from xenimage.model.guest.windows import WindowsFacts
 
 
 def inspect(disks: Sequence[Disk], limits: Limits, names: Sequence[str]) -> GuestFacts:
@@ -43,6 +47,8 @@ class _Inspection:
         self._notes = Notes()
         self.survey = Survey(disks, names, self._budget, limits, self._notes)
         self._firmware = FirmwareFacts()
+        self._systems: list[str] = []
+        self._windows: WindowsFacts | None = None
 
     def run(self) -> None:
         """Look at everything; what is found is kept as it comes.
@@ -55,6 +61,21 @@ class _Inspection:
             first = self.survey.layouts[0] if self.survey.layouts else None
             self._firmware = firmware_facts(first, esp[1] if esp else None)
 
+        for place, tree in self.survey.trees("ntfs"):
+            self._look_for_windows(place, tree)
+
+    def _look_for_windows(self, place: Place, tree: Tree) -> None:
+        esp = self.survey.esp(place.disk)
+        active = self.survey.system_partition(place.disk)
+        system = None
+        if active is not None and active.filesystem is not None and active.name != place.name:
+            system = Tree(active.filesystem, self._limits)
+        with self._notes.tried(f"Windows on {place.name}"):
+            found = windows.look(tree, place.name, self._notes, esp[1] if esp else None, system, self._limits)
+            if found is not None:
+                self._systems.append(f"Windows on {place.name}")
+                self._windows = self._windows or found
+
     def facts(self, stopped: str) -> GuestFacts:
         """Everything, as it stands."""
         for place in self.survey.places:
@@ -63,6 +84,8 @@ class _Inspection:
         return GuestFacts(
             disks=tuple(self.survey.layouts),
             firmware=self._firmware,
+            windows=self._windows,
+            systems=tuple(self._systems),
             unread=tuple(self._notes.unread),
             stopped=stopped,
             cost=self._budget.cost(),

@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from xenimage.guest.filesystems.registry import is_read, open_volume
+from xenimage.guest.lvm.group import logical_volumes
 from xenimage.guest.partitions.layout import ESP, LDM_TYPES, STORAGE_SPACES
 from xenimage.guest.partitions.table import is_extended, read_layout
 from xenimage.guest.tree import Tree
@@ -78,6 +79,7 @@ class Survey:
                     self._notes.add(f"disk {index}", str(error))
                     continue
                 self._divide(index, DiskReader(disk, self._budget))
+        self._join()
 
     def close(self) -> None:
         """Close the file systems; the disks stay open."""
@@ -91,9 +93,25 @@ class Survey:
             if place.filesystem is not None and place.filesystem.volume.kind.startswith(kinds):
                 yield place, Tree(place.filesystem, self._limits)
 
-    def esp(self) -> tuple[Place, Tree] | None:
-        """The first EFI system partition that can be read."""
-        return next(((place, tree) for place, tree in self.trees("fat") if place.is_esp), None)
+    def esp(self, disk: int = 0) -> tuple[Place, Tree] | None:
+        """The first EFI system partition that can be read, one of the disk with that index before others."""
+        found = [(place, tree) for place, tree in self.trees("fat") if place.is_esp]
+        return min(found, key=lambda one: one[0].disk != disk, default=None)
+
+    def system_partition(self, disk: int) -> Place | None:
+        """The partition that the boot code of an MBR goes on with."""
+        if self.layouts[disk].scheme != "mbr":
+            return None
+        return next((place for place in self.places if place.disk == disk and place.partition.active), None)
+
+    def named(self) -> dict[str, FileSystem]:
+        """The file systems by the names that a Linux guest may call them by; the first one of a name wins."""
+        found: dict[str, FileSystem] = {}
+        for place in self.places:
+            if place.filesystem is not None:
+                for name in _linux_names(place):
+                    found.setdefault(name, place.filesystem)
+        return found
 
     def _divide(self, index: int, source: Readable) -> None:
         layout = read_layout(source, index, self.layouts[index].name)
@@ -103,6 +121,21 @@ class Survey:
                 continue
             part = Part(source, partition.offset, partition.length)
             self._look(Place(disk=index, partition=partition, source=part))
+
+    def _join(self) -> None:
+        """Put physical volumes of LVM together, and look at what lies in the logical ones."""
+        physical = [place for place in self.places if place.partition.volume and place.partition.volume.kind == "lvm2"]
+        if not physical:
+            return
+        for logical in logical_volumes([place.source for place in physical], self._notes, self._limits):
+            disk = physical[logical.first].disk
+            partition = Partition(
+                number=0, offset=0, length=logical.size, type="lvm", type_name="logical volume", name=logical.name
+            )
+            layout = self.layouts[disk]
+            self.layouts[disk] = dataclasses.replace(layout, partitions=(*layout.partitions, partition))
+            if logical.source is not None:
+                self._look(Place(disk=disk, partition=partition, source=logical.source))
 
     def _look(self, place: Place) -> None:
         """Recognise and open what stands at *place*, and put it into the disk's layout."""
@@ -129,3 +162,22 @@ def named_by_type(partition_type: str) -> Volume | None:
     if partition_type in LDM_TYPES:
         return Volume(kind="ldm")
     return Volume(kind="storage-spaces") if partition_type == STORAGE_SPACES else None
+
+
+def _linux_names(place: Place) -> Iterator[str]:
+    """What ``/etc/fstab`` may say for *place*."""
+    partition = place.partition
+    if partition.volume is not None:
+        for tag, value in (("UUID", partition.volume.uuid), ("LABEL", partition.volume.label)):
+            if value:
+                yield f"{tag}={value}"
+    if partition.type == "lvm":
+        group, _, volume = partition.name.partition("/")
+        yield f"/dev/{group}/{volume}"
+        # The device mapper joins the two with one hyphen, so those inside are doubled.
+        yield "/dev/mapper/" + "-".join(part.replace("-", "--") for part in (group, volume))
+        return
+    if partition.uuid:
+        yield f"PARTUUID={partition.uuid}"
+    if partition.name:
+        yield f"PARTLABEL={partition.name}"
