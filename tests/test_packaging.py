@@ -37,7 +37,9 @@ class DeclarationTestCase(TestCase):
                     self.assertIsNotNone(pkgutil.resolve_name(target))
 
     def test_every_requirement_has_a_lower_bound_and_a_licence(self) -> None:
-        requirement = re.compile(r"[\w.-]+>=[\w.]+(,<[\w.]+)? # (Apache-2.0|PSF-2.0|BSD-[23]-Clause|MIT)")
+        requirement = re.compile(
+            r"[\w.-]+>=[\w.]+(,<[\w.]+)? # (Apache-2.0|LGPL-3.0-or-later|PSF-2.0|BSD-[23]-Clause|MIT)"
+        )
         for line in (ROOT / "requirements.txt").read_text("utf-8").splitlines():
             with self.subTest(line=line):
                 self.assertTrue(line.startswith("#") or requirement.fullmatch(line), line)

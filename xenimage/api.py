@@ -34,6 +34,7 @@ from xenimage.engine import (
     mender,
     opener,
     planner,
+    readiness,
     rebaser,
     rebundler,
     repairer,
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
         CheckOptions,
         ConvertOptions,
         ConvertPlan,
+        GuestOptions,
         Plan,
         RebaseOptions,
         RepairBundleOptions,
@@ -89,6 +91,7 @@ if TYPE_CHECKING:
         Diagnosis,
         DisksReport,
         ExtractReport,
+        GuestReport,
         LayersPlan,
         LayersReport,
         RebaseReport,
@@ -210,6 +213,17 @@ def check_disks(options: CheckOptions, *, limits: Limits = STRICT, progress: Pro
     """
     profile = profile_registry.get_profile(options.profile)
     return checker.check(options, profile, limits, int(time.time()), progress)
+
+
+def check_guest(options: GuestOptions, *, limits: Limits = STRICT) -> GuestReport:
+    """Look into the disks of a guest, and tell whether its target would boot and configure it; all findings.
+
+    A failing check is no exception, nor is damage in the guest: what cannot be read is told.
+
+    :raises UsageError: no such file, an unknown profile, a property given twice.
+    :raises XenimageError: a disk cannot be opened, as for :func:`plan_bundle`.
+    """
+    return readiness.check(options, profile_registry.get_profile(options.profile), limits)
 
 
 def show_chain(paths: Sequence[str], *, limits: Limits = STRICT) -> ChainReport:

@@ -19,7 +19,11 @@ def add_source(parser: argparse.ArgumentParser, *, format_names: Sequence[str]) 
     :param format_names: option strings for the format of the source.
     """
     parser.add_argument("source", metavar="SOURCE", help="the disk image; it is only read")
-    group = parser.add_argument_group("source")
+    add_source_options(parser.add_argument_group("source"), format_names)
+
+
+def add_source_options(group: argparse._ArgumentGroup, format_names: Sequence[str]) -> None:
+    """Add what says how to read a disk."""
     add_source_format(group, format_names)
     group.add_argument("--snapshot", metavar="NAME", help="read this internal snapshot (qcow2), by id or name")
     group.add_argument(
@@ -43,10 +47,10 @@ def add_source_format(group: argparse._ArgumentGroup, names: Sequence[str]) -> N
     )
 
 
-def source_options(args: argparse.Namespace) -> SourceOptions:
-    """Return the disk that the arguments name."""
+def source_options(args: argparse.Namespace, path: str | None = None) -> SourceOptions:
+    """Return the disk that the arguments name, or the one at *path* read as they say."""
     return SourceOptions(
-        path=args.source,
+        path=args.source if path is None else path,
         format=args.source_format,
         snapshot=args.snapshot,
         backing=tuple(args.backing),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from xenimage.cli import errors
 from xenimage.cli.command import Command
-from xenimage.cli.commands import bundle, chain, check, disk, finding, image, profile, repair
+from xenimage.cli.commands import bundle, chain, check, disk, finding, guest, image, profile, repair
 from xenimage.cli.shell import terminable
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ DISK_REPAIR = _below(repair.RepairDisk)
 DISK_SHOW = _below(disk.Show)
 FINDING_LIST = _below(finding.ListFindings)
 FINDING_SHOW = _below(finding.Show)
+GUEST_CHECK = _below(guest.Check)
 IMAGE_CHECK = _below(image.Check)
 IMAGE_CREATE = _below(image.Create)
 IMAGE_PROPERTIES = _below(image.Properties)

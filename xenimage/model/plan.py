@@ -80,6 +80,18 @@ class CheckOptions:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class GuestOptions:
+    """A guest that is to be judged."""
+
+    sources: tuple[SourceOptions, ...]
+    """its disks, the one that it starts from first"""
+    profile: str = "nova-xenapi"
+    """who shall run it"""
+    properties: tuple[tuple[str, str], ...] = ()
+    """image properties that the user has in mind"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class BundleOptions:
     """A bundle as the user wants it."""
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from xenimage.model.extent import Extent
     from xenimage.model.finding import Finding
-    from xenimage.model.plan import GuestNeed, Plan
+    from xenimage.model.guest.facts import GuestFacts
+    from xenimage.model.plan import GuestNeed, Plan, Property
+    from xenimage.model.profile import Profile
     from xenimage.model.transfer import Receipt
 
 
@@ -245,6 +247,37 @@ class DisksReport:
     def findings(self) -> tuple[Finding, ...]:
         """Of all disks, in their order."""
         return tuple(finding for disk in self.disks for finding in disk.findings)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DiskUsage:
+    """How much of a disk is stored, and whereabouts. Sizes in bytes."""
+
+    path: str
+    """as the user named it"""
+    size: int
+    """what the guest sees"""
+    data: int
+    """bytes that the disk or its parents store; the others read as zeros"""
+    cells: tuple[int, ...]
+    """the disk in equal parts: percents of each that are stored, rounded up"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GuestReport:
+    """A guest was looked at and judged."""
+
+    profile: Profile
+    verdict: Verdict
+    facts: GuestFacts
+    findings: tuple[Finding, ...]
+    """the errors first"""
+    properties: tuple[Property, ...]
+    """that an image of it shall have"""
+    min_disk: int
+    """GiB: the smallest flavor that its first disk fits"""
+    usage: tuple[DiskUsage, ...]
+    """of each disk"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,9 @@ from xenimage.engine.conversion import guest_needs
 from xenimage.model.disk import DiskFacts, ParentReference
 from xenimage.model.extent import Extent, Kind
 from xenimage.model.finding import Finding, Severity
+from xenimage.model.guest.facts import Cost, FirmwareFacts, GuestFacts, Unread
+from xenimage.model.guest.layout import Layout, Partition, Volume
+from xenimage.model.guest.windows import WindowsFacts, WindowsVersion
 from xenimage.model.image import (
     Action,
     ImageFacts,
@@ -45,6 +48,8 @@ from xenimage.model.report import (
     Diagnosis,
     DiskMap,
     DisksReport,
+    DiskUsage,
+    GuestReport,
     LayerReport,
     LinkState,
     LostRange,
@@ -515,4 +520,53 @@ def kit_report() -> KitReport:
     )
     return KitReport(
         directory="images", manifest="images/manifest.yaml", images=(good, bad), virtual_size=64 * MIB, size=3 * MIB
+    )
+
+
+def guest_facts(label: str = "System") -> GuestFacts:
+    """What was seen of a Windows disk of 40 GiB."""
+    esp = Volume(kind="fat32", size=100 * MIB, free=70 * MIB, readable=True)
+    system = Volume(kind="ntfs", label=label, size=36 * GIB, free=21 * GIB, dirty=True, readable=True)
+    recovery = Volume(kind="bitlocker", size=3 * GIB)
+    partitions = (
+        Partition(number=1, offset=MIB, length=100 * MIB, type="C12A", type_name="EFI system", volume=esp),
+        Partition(number=2, offset=101 * MIB, length=16 * MIB, type="E3C9", type_name="Microsoft reserved"),
+        Partition(number=3, offset=117 * MIB, length=36 * GIB, type="EBD0", type_name="basic data", volume=system),
+        Partition(number=4, offset=37 * GIB, length=4 * GIB, type="DE94", volume=recovery),
+        Partition(number=0, offset=0, length=GIB, type="lvm", name="vg/root"),
+    )
+    remark = "The backup table stands before the end of the disk."
+    layout = Layout(index=0, name="win.qcow2", size=40 * GIB, scheme="gpt", partitions=partitions, remarks=(remark,))
+    version = WindowsVersion(product="Windows Server 2022 Standard", edition="ServerStandard", build=20348)
+    windows = WindowsFacts(place="disk 0, partition 3", version=version, architecture="x86_64")
+    return GuestFacts(
+        disks=(layout,),
+        firmware=FirmwareFacts(uefi=True),
+        windows=windows,
+        systems=("Windows on disk 0, partition 3", "Linux on disk 1, partition 1"),
+        unread=(Unread(what="Windows/System32/config/SYSTEM.LOG1", why="it is damaged"),),
+        stopped="took longer than 30 s",
+        cost=Cost(reads=164, bytes_read=500_000, seconds=0.25),
+    )
+
+
+def guest_report(verdict: Verdict = Verdict.NOT_READY, label: str = "System") -> GuestReport:
+    seen = ("SYSTEM\\ControlSet001\\Services\\xenbus: Start=4", "SYSTEM\\Select: Current=1")
+    return GuestReport(
+        profile=BUILTIN["nova-xenapi"],
+        verdict=verdict,
+        facts=guest_facts(label),
+        findings=(
+            finding(code="windows.pv-drivers.disabled", where="", offset=None, evidence=seen),
+            finding(Severity.WARNING, code="disk.volume.dirty", where="disk 0, partition 3", offset=None),
+            finding(Severity.INFO, code="windows.programs.foreign", where="", offset=None),
+        ),
+        properties=(
+            Property(name="vm_mode", value="hvm", reason="Windows has no other mode."),
+            Property(name="os_type", value="windows", reason="Windows was found.", evidence="disk 0, partition 3"),
+        ),
+        min_disk=40,
+        usage=(
+            DiskUsage(path="images/win.qcow2", size=40 * GIB, data=9 * GIB, cells=(100,) * 60 + (30,) + (0,) * 339),
+        ),
     )

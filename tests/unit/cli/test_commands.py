@@ -22,6 +22,7 @@ from xenimage.model.plan import (
     CheckOptions,
     Compression,
     ConvertOptions,
+    GuestOptions,
     RebaseOptions,
     RepairBundleOptions,
     RepairOptions,
@@ -52,6 +53,7 @@ CASES = {
     "disk-repair": ("disk", "repair", "cut.vhd", "--output", "rest.vhd", "--accept-loss"),
     "disk-rebase": ("disk", "rebase", "leaf.vhd", "--parent", "base.vhd"),
     "bundle-repair": ("bundle", "repair", "theirs.tgz", "--output", "ours.tgz"),
+    "guest-check": ("guest", "check", "images/win.qcow2"),
     "image-create": ("image", "create", "debian.qcow2"),
     "image-create-dry-run": ("image", "create", "debian.qcow2", "--dry-run"),
     "image-show": ("image", "show", "debian"),
@@ -72,6 +74,7 @@ CODES = {
     "disk-compare": 6,
     "disk-repair": 8,
     "doctor": 6,
+    "guest-check": 6,
     "image-check": 6,
     "image-properties": 6,
 }
@@ -86,6 +89,7 @@ class FakedTestCase(CliTestCase):
             show_bundle=support.bundle_facts(),
             check_bundle=support.check_report(Verdict.NOT_READY, finding(Severity.WARNING), finding()),
             check_disks=support.disks_report(),
+            check_guest=support.guest_report(),
             show_chain=support.chain_report(),
             show_disk=support.child_facts(),
             map_disk=support.disk_map(),
@@ -299,6 +303,53 @@ class UsageTest(FakedTestCase):
     def test_nothing_behind_two_dashes_is_an_option(self) -> None:
         self.run_cli("bundle", "show", "--", "-v")
         self.assertEqual(("-v",), self.asked("show_bundle"))
+
+
+@ddt.ddt
+class GuestTest(FakedTestCase):
+    def test_what_it_asks_for(self) -> None:
+        words = "--profile cinder --property a=b --format raw --follow-backing d -f json"
+        self.run_cli("guest", "check", "a.raw", "b.raw", *words.split())
+        expected = GuestOptions(
+            sources=tuple(SourceOptions(path=path, format="raw", follow="d") for path in ("a.raw", "b.raw")),
+            profile="cinder",
+            properties=(("a", "b"),),
+        )
+        self.assertEqual((expected,), self.asked("check_guest"))
+
+    @ddt.data(("sound", 0, 0), ("usable", 0, 6), ("not ready", 6, 6))
+    @ddt.unpack
+    def test_how_it_ends(self, verdict: str, code: int, strict: int) -> None:
+        self.patch_api(check_guest=support.guest_report(Verdict(verdict)))
+        self.assertEqual(code, self.run_cli("guest", "check", "a").code)
+        self.assertEqual(strict, self.run_cli("guest", "check", "a", "--strict").code)
+
+    @ddt.data("--backing=b", "--snapshot=s")
+    def test_a_parent_belongs_to_one_disk(self, option: str) -> None:
+        run = self.run_cli("guest", "check", "a", "b", option)
+        self.assertEqual((2, ""), (run.code, run.out))
+        self.assertIn("given for 2 disks, expected one disk", run.err)
+
+    def test_a_page_is_written_and_not_over_another_file(self) -> None:
+        path = self.scratch / "win.html"
+        run = self.run_cli("guest", "check", "a", "--html", str(path), "-f", "json")
+        self.assertEqual((6, ""), (run.code, run.err))
+        self.assertEqual(str(path), json.loads(run.out)["page"])
+        written = path.read_bytes()
+        self.assertTrue(written.startswith(b"<!DOCTYPE html>"))
+        path.write_bytes(b"mine")
+        run = self.run_cli("guest", "check", "a", "--html", str(path))
+        self.assertEqual((2, "", b"mine"), (run.code, run.out, path.read_bytes()))
+        self.assertEqual(1, self.api["check_guest"].call_count)
+        self.run_cli("guest", "check", "a", "--html", str(path), "--force")
+        self.assertEqual(written, path.read_bytes())
+        self.assertEqual(["win.html"], os.listdir(self.scratch))
+
+    def test_a_page_is_never_written_over_a_disk(self) -> None:
+        for words in (("a",), ("b", "--backing", "a")):
+            run = self.run_cli("guest", "check", *words, "--html", "a", "--force")
+            self.assertEqual((2, ""), (run.code, run.out))
+            self.api["check_guest"].assert_not_called()
 
 
 @ddt.ddt
