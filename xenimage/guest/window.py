@@ -145,7 +145,7 @@ class Window:
     """Something readable as the file object that the bindings of libyal want. Its offset 0 is the volume's start."""
 
     def __init__(self, source: Readable) -> None:
-        self._source = source
+        self.source = source
         self._at = 0
         self._error: Exception | None = None
 
@@ -154,7 +154,7 @@ class Window:
         try:
             if length > _AT_ONCE:
                 raise FormatError(f"{length} bytes would have to be read at once", expected="a structure of sane size")
-            data = self._source.read(self._at, self._source.size if length < 0 else length)
+            data = self.source.read(self._at, self.source.size if length < 0 else length)
         except (XenimageError, Stopped) as error:
             self._error = self._error or error
             raise
@@ -163,7 +163,7 @@ class Window:
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Go to another place, which may lie behind the end; the new place."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._source.size}[whence]
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.source.size}[whence]
         self._at = max(0, base + offset)
         return self._at
 
@@ -173,7 +173,7 @@ class Window:
 
     def get_size(self) -> int:
         """Bytes."""
-        return self._source.size
+        return self.source.size
 
     @contextlib.contextmanager
     def calling(self, what: str) -> Iterator[None]:

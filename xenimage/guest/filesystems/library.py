@@ -26,6 +26,8 @@ Handle = Any
 
 _HANDLES = 128
 """entries that are kept open"""
+_DEPTH = 256
+"""parts of a path"""
 _LOSSES = 20
 
 
@@ -85,23 +87,34 @@ class LibraryFileSystem(abc.ABC):
 
     def _handle(self, path: str) -> Handle | None:
         """The library's entry at *path*, found component by component: libraries fail on ``file/name``."""
-        path = path.strip("/")
+        parts = path.strip("/").split("/") if path.strip("/") else []
+        if len(parts) > _DEPTH:
+            return None
+        handle = self._kept("", None)
+        for count in range(1, len(parts) + 1):
+            if handle is None:
+                return None
+            handle = self._kept("/".join(parts[:count]), handle)
+        return handle
+
+    def _kept(self, path: str, parent: Handle | None) -> Handle | None:
+        """The entry at *path*, whose directory is *parent*; looked up only if it is not kept from before."""
         if path in self._handles:
             self._handles.move_to_end(path)
             return self._handles[path]
-        handle = self._find(path)
+        handle = self._found(path, parent) if path else self._root()
         self._handles[path] = handle
         if len(self._handles) > _HANDLES:
             self._handles.popitem(last=False)
         return handle
 
-    def _find(self, path: str) -> Handle | None:
-        if not path:
-            return self._root()
+    def _found(self, path: str, parent: Handle) -> Handle | None:
         folder, _, name = path.rpartition("/")
-        parent = self._handle(folder)
-        if parent is None or not self._is_possible(name) or self._kind(parent, folder) is not Kind.DIRECTORY:
+        if not self._is_possible(name) or self._kind(parent, folder) is not Kind.DIRECTORY:
             return None
+        return self._child(path, parent)
+
+    def _child(self, path: str, parent: Handle) -> Handle | None:  # noqa: ARG002 - for who asks otherwise
         # By the whole path: the bindings' calls for one name in a directory fail, or differ in what they hold equal.
         return self._library.get_file_entry_by_path(f"/{path}".replace("/", self.separator))
 
