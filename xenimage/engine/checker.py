@@ -47,12 +47,13 @@ def check(options: CheckOptions, profile: Profile, limits: Limits, now: int, pro
     """Find all faults of the disks, each file read at most once from its start to its end.
 
     :param now: Unix seconds that timestamps are compared with.
-    :raises UsageError: no file, no such file, or the same one twice.
+    :raises UsageError: no file, no such file, a directory, or the same one twice.
     :raises UnsupportedError: a file is a bundle.
     :raises TransferError: a source failed.
     """
     if not options.paths:
         raise UsageError("no disk is given", expected="one file or more")
+    _refuse_directories(options.paths)
     formats = {path: _format(path, options.format, limits) for path in chains.distinct(options.paths)}
     given = [path for path, name in formats.items() if name == _VHD]
     nodes, count = _chain(given, options.directory, limits)
@@ -74,6 +75,17 @@ def check(options: CheckOptions, profile: Profile, limits: Limits, now: int, pro
     progress.stop()
     verdict = max((disk.verdict for disk in disks), key=_ORDER.index)
     return DisksReport(profile=profile.name, verdict=verdict, disks=tuple(disks))
+
+
+def _refuse_directories(paths: Sequence[str]) -> None:
+    """Where people mean all VHDs in a directory, tell them how to say so."""
+    for path in filter(os.path.isdir, paths):
+        raise UsageError(
+            "is a directory",
+            expected="disk images",
+            where=path,
+            tip=f"Name the disks in it. How they hang together shows: xenimage chain show {path}",
+        )
 
 
 def _size(path: str) -> int:

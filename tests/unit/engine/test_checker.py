@@ -129,6 +129,14 @@ class CheckerTest(TestCase):
             with self.assertRaisesRegex(UsageError, text):
                 self.check(*words, **options)
 
+    def test_a_directory_is_for_another_command(self) -> None:
+        good = self.put("x.vhd", image().data)
+        for words in ((str(self.scratch),), (good, str(self.scratch))):
+            with self.assertRaisesRegex(UsageError, "is a directory, expected disk images") as caught:
+                self.check(*words)
+            self.assertEqual(str(self.scratch), caught.exception.where)
+            self.assertIn(f"xenimage chain show {self.scratch}", caught.exception.tip)
+
     def test_tables_beyond_the_limit_are_a_finding(self) -> None:
         path = self.put("x.vhd", image().data)
         report = api.check_disks(CheckOptions(paths=(path,)), limits=Limits(table_size=4096 // 32))
