@@ -47,6 +47,10 @@ _ONLY = (
     ("random_uuid", "a random uuid", ("vhd", "vmdk")),
 )
 """options, what messages call them, and the formats that have them"""
+_FLAT = "Leave out --layers: then the chain becomes one disk."
+_LAYERS_TIPS = {
+    "vhd": f"{_FLAT} For VHDs over each other: xenimage bundle create --chain, then xenimage bundle extract.",
+}
 _AZURE = "Azure takes fixed VHDs of whole MiB only, from 20 MiB on."
 _FIRMWARE = GuestNeed(
     name="hw_firmware_type", value=None, reason="bios or uefi, as the guest was installed; an image does not tell it"
@@ -77,7 +81,9 @@ def check_wishes(options: ConvertOptions) -> None:
     if options.output == "-":
         raise UsageError("a converted disk cannot go to standard output", expected="a file")
     if options.layers and form != "qcow2":
-        raise UsageError(f"layers are to be kept as {form}", expected="--format qcow2")
+        raise UsageError(
+            f"layers are to be kept as {form}", expected="--format qcow2", tip=_LAYERS_TIPS.get(form, _FLAT)
+        )
     if options.subformat is not None:
         _choice("subformat", options.subformat, SUBFORMATS[form], form)
     for name, what, formats in _ONLY:

@@ -115,6 +115,14 @@ class ConvertTest(TestCase):
             self.convert(form, **wishes)
         self.assertEqual([], os.listdir(self.scratch))
 
+    @ddt.data(("raw", False), ("vmdk", False), ("vhd", True))
+    @ddt.unpack
+    def test_layers_of_another_format(self, form, chained):
+        with self.assertRaisesRegex(UsageError, f"^layers are to be kept as {form}, expected --format qcow2") as caught:
+            self.convert(form, layers=True)
+        self.assertIn("Leave out --layers", caught.exception.tip)
+        self.assertEqual(chained, "xenimage bundle create --chain" in caught.exception.tip)
+
     @ddt.data(
         ("qcow2", {}),
         ("qcow2", {"compression": "zlib"}),
