@@ -488,6 +488,14 @@ class SourceFindingsTest(FakedTestCase):
         run = self.run_cli(*CASES["disk-compare"])
         self.assertEqual((5, f"{path}: wants\nTIP: Give it with {option} FILE.\n"), (run.code, run.err))
 
+    @ddt.data(("one/x", "--backing"), ("two/x", "--second-backing"), ("c", "--second-backing"), ("both", "--backing"))
+    @ddt.unpack
+    def test_a_parent_without_its_parent(self, path: str, option: str) -> None:
+        self.api["compare_disks"].side_effect = UnsafeError("wants", where=path, tip="Give it with --backing FILE.")
+        words = "disk compare a b --follow-backing one --second-follow-backing two/ --backing both"
+        run = self.run_cli(*words.split(), "--second-backing", "c", "--second-backing", "both")
+        self.assertIn(f"TIP: Give it with {option} FILE.\n", run.err)
+
     @ddt.data("json", "csv", "value", "yaml")
     def test_rows_leave_them_to_standard_error(self, formatter: str) -> None:
         run = self.run_cli(*CASES["disk-map"], "-f", formatter)
@@ -539,6 +547,12 @@ class OtherCommandsTest(FakedTestCase):
         run = self.run_cli("disk", "compare", "a", "b", "--source-format", "raw", "--second-format", "vhd")
         self.assertEqual(0, run.code)
         expected = (SourceOptions(path="a", format="raw"), SourceOptions(path="b", format="vhd"))
+        self.assertEqual(expected, self.asked("compare_disks"))
+
+    def test_compare_looks_for_the_parents_of_both(self) -> None:
+        words = "disk compare a b --follow-backing one --second-backing c --second-follow-backing two"
+        self.run_cli(*words.split())
+        expected = (SourceOptions(path="a", follow="one"), SourceOptions(path="b", backing=("c",), follow="two"))
         self.assertEqual(expected, self.asked("compare_disks"))
 
     def test_convert_passes_all_that_is_wished(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 from typing import TYPE_CHECKING
 
 from xenimage import api
@@ -180,18 +181,33 @@ they differ."""
         group.add_argument("--second-format", metavar="FORMAT", help="of B; by default found from the content")
         group.add_argument("--backing", action="append", default=[], metavar="FILE", help="A's parent; repeatable")
         group.add_argument("--second-backing", action="append", default=[], metavar="FILE", help="B's; repeatable")
+        group.add_argument(
+            "--follow-backing",
+            metavar="DIR",
+            help="look A's parents up that are not given, by the bare names inside the images, in this directory alone",
+        )
+        group.add_argument("--second-follow-backing", metavar="DIR", help="the same for B's")
 
     def execute(self, args: argparse.Namespace) -> Outcome:
         """Compare the disks."""
+        first = SourceOptions(
+            path=args.first, format=args.source_format, backing=tuple(args.backing), follow=args.follow_backing
+        )
+        second = SourceOptions(
+            path=args.second,
+            format=args.second_format,
+            backing=tuple(args.second_backing),
+            follow=args.second_follow_backing,
+        )
         try:
             result = api.compare_disks(
-                SourceOptions(path=args.first, format=args.source_format, backing=tuple(args.backing)),
-                SourceOptions(path=args.second, format=args.second_format, backing=tuple(args.second_backing)),
+                first,
+                second,
                 limits=self.context.settings.limits,
                 progress=self.context.progress,
             )
         except UnsafeError as error:
-            if error.where == args.second:  # its options have names of their own here
+            if _holds(second, error.where) and not _holds(first, error.where):  # its options have names of their own
                 error.tip = error.tip.replace("--backing", "--second-backing").replace("--source-", "--second-")
             raise
         return Outcome(
@@ -199,3 +215,9 @@ they differ."""
             text=functools.partial(views.compare_lines, args.first, args.second, result),
             code=0 if result.equal else NotReadyError.exit_code,
         )
+
+
+def _holds(disk: SourceOptions, path: str) -> bool:
+    """Whether a file belongs to a disk and its parents, as far as its name tells."""
+    followed = disk.follow is not None and path == os.path.join(disk.follow, os.path.basename(path))
+    return followed or path in (disk.path, *disk.backing)
