@@ -9,7 +9,7 @@ import dataclasses
 from typing import TYPE_CHECKING, NoReturn
 
 from xenimage import extensions
-from xenimage.checks.guest import absence, inspection
+from xenimage.checks.guest import absence, inspection, windows
 from xenimage.exceptions import ExtensionError
 from xenimage.model.check import Check, Suggestion
 from xenimage.model.finding import Finding, Severity
@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 
 GROUP = "xenimage.checks"
 
-_CHECKS: tuple[Check, ...] = (inspection.CHECK,)
+_CHECKS: tuple[Check, ...] = (inspection.CHECK, *windows.CHECKS)
 """in the order in which their findings are shown"""
-_SUGGESTERS: tuple[Callable[[GuestFacts, Profile], Iterable[Suggestion]], ...] = (absence.suggest,)
+_SUGGESTERS: tuple[Callable[[GuestFacts, Profile], Iterable[Suggestion]], ...] = (
+    absence.suggest,
+    *windows.SUGGESTERS,
+)
 """the first that suggests a property is believed"""
 
 BUILTIN: dict[str, Check] = {check.name: check for check in _CHECKS}

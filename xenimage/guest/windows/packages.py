@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from xenimage.guest.windows import vendors
 from xenimage.model.guest.xendrivers import DriverPackage
 
 if TYPE_CHECKING:
@@ -39,10 +40,12 @@ def _package(registry: Registry, inf: str, ids: tuple[str, ...]) -> DriverPackag
     row = registry.system(f"DriverDatabase\\DriverInfFiles\\{inf}")
     name = registry.text(row, "Active") or registry.text(row, "")
     key = registry.system(f"DriverDatabase\\DriverPackages\\{name}") if name else None
+    provider = registry.text(key, "Provider")
     return DriverPackage(
         name=name,
         inf=inf,
-        provider=registry.text(key, "Provider"),
+        provider=provider,
+        vendor=vendors.vendor(provider),
         version=_version(registry.data(key, "Version")),
         ids=ids,
         key=key.path if key is not None else "",

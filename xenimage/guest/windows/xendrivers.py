@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from xenimage.guest.windows import packages
+from xenimage.guest.windows import packages, vendors
 from xenimage.model.guest.xendrivers import (
     ActiveDevice,
     BoundDriver,
@@ -54,15 +54,6 @@ _FILTERING = ("System", "hdc")
 
 _DEVICE = re.compile(r"VEN_5853&DEV_([0-9A-F]{4})", re.IGNORECASE)
 _CHILD = re.compile(r"VEN_(X[SNP]|XCPng|[A-Z]+?)([0-9A-F]{4})?&DEV_([A-Z0-9]+)", re.IGNORECASE)
-_VENDORS = (
-    ("xcp-ng", "XCP-ng"),
-    ("vates", "XCP-ng"),
-    ("xen project", "Xen Project"),
-    ("citrix", "XenServer"),
-    ("xenserver", "XenServer"),
-    ("cloud software", "XenServer"),
-)
-_PREFIXES = {"XS": "XenServer", "XN": "XCP-ng", "XCPNG": "XCP-ng", "XP": "Xen Project"}
 _ENOUGH = 256
 """devices of one kind that are kept; a guest has a dozen"""
 
@@ -137,9 +128,11 @@ def _bound(registry: Registry) -> Iterator[BoundDriver]:
                 continue
             matching = registry.text(key, "MatchingDeviceId").lower()
             if matching.startswith(("pci\\ven_5853", "xenbus\\", "xenvif\\", "xen\\")):
+                provider = registry.text(key, "ProviderName")
                 yield BoundDriver(
                     matching_id=matching,
-                    provider=registry.text(key, "ProviderName"),
+                    provider=provider,
+                    vendor=vendors.vendor(provider),
                     version=registry.text(key, "DriverVersion"),
                     inf=registry.text(key, "InfPath"),
                     key=key.path,
@@ -225,12 +218,5 @@ def _generation(services: Iterable[Service], version: str, active: ActiveDevice 
 def _vendors(
     children: Iterable[ChildDevice], bound: Iterable[BoundDriver], staged: Iterable[DriverPackage]
 ) -> set[str]:
-    providers = [*(each.provider for each in bound), *(each.provider for each in staged)]
-    found = {vendor(each) for each in providers if each}
-    return found | {_PREFIXES[each.prefix] for each in children if each.prefix in _PREFIXES}
-
-
-def vendor(provider: str) -> str:
-    """Whose drivers they are, by the provider that they name."""
-    text = provider.lower()
-    return next((name for word, name in _VENDORS if word in text), provider)
+    makers = (vendors.maker(each.prefix) for each in children)
+    return set(filter(None, (*makers, *(each.vendor for each in bound), *(each.vendor for each in staged))))

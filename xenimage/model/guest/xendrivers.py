@@ -80,6 +80,8 @@ class BoundDriver:
     matching_id: str
     """the id by which it was chosen, in lower case"""
     provider: str
+    vendor: str
+    """whose it is, as in :attr:`XenDrivers.vendors`"""
     version: str
     inf: str
     key: str
@@ -94,6 +96,7 @@ class DriverPackage:
     inf: str
     """``oem3.inf``"""
     provider: str = ""
+    vendor: str = ""
     version: str = ""
     ids: tuple[str, ...] = ()
     """``VEN_5853&DEV_0002``"""
