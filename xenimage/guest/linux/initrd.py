@@ -1,0 +1,114 @@
+"""Which modules an initrd holds: archives one behind the other, plain ones first, then a packed one.
+
+Linux, init/initramfs.c: archives may follow one another, with zeros between them, and each may be packed.
+Distributions put microcode in front, not packed, and the rest behind it, packed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import TYPE_CHECKING
+
+from xenimage.exceptions import FormatError, LimitError
+from xenimage.guest.linux import cpio
+from xenimage.streams.unpack import MAGIC_LENGTH, packing, unpack
+from xenimage.units import GIB
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from xenimage.streams.forward import Forward
+
+NAMES_MAX = 200_000
+"""names in one initrd; one with all modules and firmware has ten thousand"""
+UNPACKED_MAX = 2 * GIB
+"""bytes in one initrd; one with all firmware has half a gigabyte"""
+
+_MODULE = re.compile(r"(?:^|/)([^/]+)\.ko(?:\.(?:gz|xz|zst|bz2))?$")
+_ZEROS = 512
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Listing:
+    """What was seen until enough was."""
+
+    modules: dict[str, str]
+    """paths of those that were looked for, by name"""
+    names: int
+    complete: bool
+    """whether all names were seen; else what is not among the modules may be there all the same"""
+
+
+def module_name(path: str) -> str:
+    """How a module's file is called, as ``xen-blkfront``; empty for other files."""
+    match = _MODULE.search(path)
+    return match[1].replace("_", "-") if match else ""
+
+
+def list_modules(source: Forward, wanted: frozenset[str], enough: frozenset[str]) -> Listing:
+    """Look through an initrd for modules.
+
+    :param wanted: names as :func:`module_name` gives them.
+    :param enough: once all of these were seen, the rest is not read.
+    :raises FormatError: it is damaged.
+    :raises UnsupportedError: it is packed in a way that is not read here.
+    :raises LimitError: it holds too much.
+    """
+    found: dict[str, str] = {}
+    count = 0
+    for name in _names(source):
+        count += 1
+        if count > NAMES_MAX:
+            raise LimitError(f"holds more than {NAMES_MAX} names")
+        module = module_name(name)
+        if module in wanted and module not in found:
+            found[module] = name
+            if enough <= found.keys():
+                return Listing(modules=found, names=count, complete=False)
+    return Listing(modules=found, names=count, complete=True)
+
+
+def _names(source: Forward) -> Iterator[str]:
+    some = False
+    while _past_zeros(source):
+        head = source.take(MAGIC_LENGTH)
+        source.give_back(head)
+        kind = packing(head)
+        if head in cpio.MAGICS:
+            yield from cpio.names(source)
+        elif kind:
+            yield from _packed_names(kind, source)
+        elif some:
+            # Boot loaders leave things behind an initrd, and Linux says no more than "junk".
+            return
+        else:
+            raise FormatError(f"begins with {head.hex(' ')}", expected="a cpio archive, packed or not")
+        some = True
+    if not some:
+        raise FormatError("is empty", expected="a cpio archive, packed or not")
+
+
+def _past_zeros(stream: cpio.Stream) -> bool:
+    """Skip the padding; False at the end."""
+    while data := stream.take(_ZEROS):
+        rest = data.lstrip(b"\0")
+        if rest:
+            stream.give_back(rest)
+            return True
+    return False
+
+
+def _packed_names(kind: str, source: Forward) -> Iterator[str]:
+    stream = cpio.Unpacked(_bounded(unpack(kind, source)))
+    while _past_zeros(stream):
+        yield from cpio.names(stream)
+
+
+def _bounded(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    count = 0
+    for piece in pieces:
+        count += len(piece)
+        if count > UNPACKED_MAX:
+            raise LimitError(f"unpacks to more than {UNPACKED_MAX} bytes")
+        yield piece
