@@ -9,7 +9,16 @@ import dataclasses
 from typing import TYPE_CHECKING, NoReturn
 
 from xenimage import extensions
-from xenimage.checks.guest import absence, inspection, windows
+from xenimage.checks.guest import (
+    absence,
+    disk_layout,
+    inspection,
+    linux_cloud,
+    linux_devices,
+    linux_drivers,
+    linux_leftovers,
+    linux_properties,
+)
 from xenimage.exceptions import ExtensionError
 from xenimage.model.check import Check, Suggestion
 from xenimage.model.finding import Finding, Severity
@@ -23,11 +32,23 @@ if TYPE_CHECKING:
 
 GROUP = "xenimage.checks"
 
-_CHECKS: tuple[Check, ...] = (inspection.CHECK, *windows.CHECKS)
+_CHECKS: tuple[Check, ...] = (
+    inspection.CHECK,
+    *disk_layout.CHECKS,
+    linux_drivers.BLKFRONT_CHECK,
+    linux_drivers.NETFRONT_CHECK,
+    linux_devices.FSTAB_CHECK,
+    linux_devices.BOOT_CHECK,
+    linux_cloud.CHECK,
+    linux_leftovers.IDENTITY_CHECK,
+    linux_leftovers.SSH_CHECK,
+    linux_leftovers.STATE_CHECK,
+)
 """in the order in which their findings are shown"""
 _SUGGESTERS: tuple[Callable[[GuestFacts, Profile], Iterable[Suggestion]], ...] = (
     absence.suggest,
-    *windows.SUGGESTERS,
+    linux_properties.suggest,
+    disk_layout.suggest_firmware,
 )
 """the first that suggests a property is believed"""
 
