@@ -1,7 +1,7 @@
 """Superblocks: where their fields stand, turned into what a volume says of itself.
 
-Each function takes the first :data:`HEAD` bytes of a volume and returns None where its magic, or a number that
-has to be sane, says that something else stands there. Uuids are spelled as blkid prints them.
+Each function takes the first :data:`HEAD` bytes of a volume, zeros behind its end, and returns None where its magic, or
+a number that has to be sane, says that something else stands there. Uuids are spelled as blkid prints them.
 
 Sources: Linux, ``fs/ext4/ext4.h`` and ``Documentation/filesystems/ext4``, ``fs/xfs/libxfs/xfs_format.h``,
 ``include/uapi/linux/btrfs_tree.h``, ``include/linux/swap.h``, ``include/uapi/linux/raid/md_p.h``; the LVM2 source's
@@ -82,8 +82,6 @@ assert _BTRFS.size == 0x12B + 256
 
 def ext(head: bytes) -> Volume | None:
     """ext2, ext3, ext4."""
-    if len(head) < _EXT_AT + _EXT.size:
-        return None
     blocks, free, block_log, cluster_log, magic, state, revision, compatible, incompatible, read_only, *rest = (
         _EXT.unpack_from(head, _EXT_AT)
     )
@@ -102,7 +100,7 @@ def ext(head: bytes) -> Volume | None:
         uuid=_uuid(own),
         size=blocks * block_size,
         cluster_size=cluster_size,
-        free=min(free * cluster_size, blocks * block_size),
+        free=min(free, blocks) * block_size,
         dirty=not state & _EXT_CLEAN or bool(state & _EXT_ERRORS),
         needs_recovery=bool(incompatible & _EXT_RECOVER),
     )
@@ -116,7 +114,7 @@ def _ext_kind(compatible: int, incompatible: int, read_only: int) -> str:
 
 def xfs(head: bytes) -> Volume | None:
     """XFS. It has no flag for a clean end; its log may hold more than what is read."""
-    if len(head) < _XFS.size or head[:4] != _XFS_MAGIC:
+    if head[:4] != _XFS_MAGIC:
         return None
     _, block_size, blocks, own, label, free, incompatible = _XFS.unpack_from(head)
     if not 512 <= block_size <= 65536 or block_size & (block_size - 1):
@@ -134,8 +132,6 @@ def xfs(head: bytes) -> Volume | None:
 
 def btrfs(head: bytes) -> Volume | None:
     """The B-tree file system of Linux."""
-    if len(head) < _BTRFS_AT + _BTRFS.size:
-        return None
     own, magic, total, used, sector, label = _BTRFS.unpack_from(head, _BTRFS_AT)
     if magic != _BTRFS_MAGIC:
         return None
@@ -244,7 +240,7 @@ def swap(head: bytes) -> Volume | None:
 
 def luks(head: bytes) -> Volume | None:
     """LUKS 1 and 2."""
-    if head[:6] != _LUKS_MAGIC or len(head) < _LUKS.size:
+    if head[:6] != _LUKS_MAGIC:
         return None
     version, label, own = _LUKS.unpack_from(head)
     return Volume(kind="luks", label=_text(label) if version == 2 else "", uuid=_text(own))

@@ -23,7 +23,7 @@ def recognise(source: Readable) -> Volume:
     start = source.read(0, _PAGE)
     if not any(start) and not any(source.read(_PAGE, layout.HEAD - _PAGE)):
         return _at_end(source) or Volume(kind="")
-    head = start + source.read(_PAGE, layout.HEAD - _PAGE)
+    head = (start + source.read(_PAGE, layout.HEAD - _PAGE)).ljust(layout.HEAD, b"\0")
     # A RAID of version 1.0 or 0.90 hides behind the file system that it mirrors: asked first, as Linux does.
     found = _at_end(source)
     if found is not None:
