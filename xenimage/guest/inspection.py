@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xenimage.guest import windows
+from xenimage.guest import linux, windows
 from xenimage.guest.firmware import firmware_facts
 from xenimage.guest.notes import Notes, Stopped
 from xenimage.guest.survey import Survey
@@ -13,11 +13,13 @@ from xenimage.guest.window import Budget
 from xenimage.model.guest.facts import FirmwareFacts, GuestFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from xenimage.guest.filesystems.base import FileSystem
     from xenimage.guest.survey import Place
     from xenimage.limits import Limits
     from xenimage.model.disk import Disk
+    from xenimage.model.guest.linux import LinuxFacts
     from xenimage.model.guest.windows import WindowsFacts
 
 
@@ -49,6 +51,7 @@ class _Inspection:
         self._firmware = FirmwareFacts()
         self._systems: list[str] = []
         self._windows: WindowsFacts | None = None
+        self._linux: LinuxFacts | None = None
 
     def run(self) -> None:
         """Look at everything; what is found is kept as it comes.
@@ -63,6 +66,9 @@ class _Inspection:
 
         for place, tree in self.survey.trees("ntfs"):
             self._look_for_windows(place, tree)
+        volumes = self.survey.named()
+        for place, tree in self.survey.trees("ext", "xfs"):
+            self._look_for_linux(place, tree, volumes)
 
     def _look_for_windows(self, place: Place, tree: Tree) -> None:
         esp = self.survey.esp(place.disk)
@@ -76,6 +82,14 @@ class _Inspection:
                 self._systems.append(f"Windows on {place.name}")
                 self._windows = self._windows or found
 
+    def _look_for_linux(self, place: Place, tree: Tree, volumes: Mapping[str, FileSystem]) -> None:
+        esp = self.survey.esp(place.disk)
+        with self._notes.tried(f"Linux on {place.name}"):
+            found = linux.look(tree, place.name, self._notes, esp[1] if esp else None, volumes, self._limits)
+            if found is not None:
+                self._systems.append(f"Linux on {place.name}")
+                self._linux = self._linux or found
+
     def facts(self, stopped: str) -> GuestFacts:
         """Everything, as it stands."""
         for place in self.survey.places:
@@ -85,6 +99,7 @@ class _Inspection:
             disks=tuple(self.survey.layouts),
             firmware=self._firmware,
             windows=self._windows,
+            linux=self._linux,
             systems=tuple(self._systems),
             unread=tuple(self._notes.unread),
             stopped=stopped,
