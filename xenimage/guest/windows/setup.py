@@ -73,5 +73,6 @@ def _tail(registry: Registry, path: str) -> tuple[str, ...]:
         data = registry.tree.part(path, start, _TAIL + 1) or b""
         wide = data[1::2].count(0) > len(data) // 4
         text = data.decode("utf-16-le" if wide else "utf-8", errors="replace")
-        return tuple(line.strip() for line in text.splitlines() if line.strip("\ufeff\0 \t"))[-_LINES:]
+        lines = (line.strip("\ufeff\0 \t") for line in text.splitlines())
+        return tuple(line for line in lines if line)[-_LINES:]
     return ()
