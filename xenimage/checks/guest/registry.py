@@ -18,6 +18,7 @@ from xenimage.checks.guest import (
     linux_drivers,
     linux_leftovers,
     linux_properties,
+    windows,
 )
 from xenimage.exceptions import ExtensionError
 from xenimage.model.check import Check, Suggestion
@@ -35,6 +36,7 @@ GROUP = "xenimage.checks"
 _CHECKS: tuple[Check, ...] = (
     inspection.CHECK,
     *disk_layout.CHECKS,
+    *windows.CHECKS,
     linux_drivers.BLKFRONT_CHECK,
     linux_drivers.NETFRONT_CHECK,
     linux_devices.FSTAB_CHECK,
@@ -47,6 +49,7 @@ _CHECKS: tuple[Check, ...] = (
 """in the order in which their findings are shown"""
 _SUGGESTERS: tuple[Callable[[GuestFacts, Profile], Iterable[Suggestion]], ...] = (
     absence.suggest,
+    *windows.SUGGESTERS,
     linux_properties.suggest,
     disk_layout.suggest_firmware,
 )

@@ -15,7 +15,8 @@ from xenimage.model.finding import Severity
 from xenimage.model.guest.facts import GuestFacts, Unread
 from xenimage.profiles.registry import BUILTIN as PROFILES
 
-TARGET = PROFILES["nova-xenapi-6"]
+# A target that takes everything that a Windows can ask for.
+TARGET = dataclasses.replace(PROFILES["nova-xenapi-6"], firmwares=("bios", "uefi"))
 USUAL = {
     "os_type": "windows",
     "os_distro": "windows",
@@ -72,8 +73,8 @@ class TargetTest(unittest.TestCase):
     """What depends on the target."""
 
     def codes(self, name: str, profile: str) -> dict[str, Severity]:
-        found = registry.judge(look_at(BY_NAME[name].guest()), PROFILES[profile])
-        return {each.code: each.severity for each in found}
+        target = dataclasses.replace(PROFILES[profile], firmwares=("bios", "uefi"))
+        return {each.code: each.severity for each in registry.judge(look_at(BY_NAME[name].guest()), target)}
 
     def test_no_device_id_can_be_given_to_new_hosts(self) -> None:
         self.assertEqual({"windows.device-id.trap": Severity.WARNING}, self.codes("good-uefi", "nova-xenapi"))
