@@ -1,0 +1,1 @@
+"""NTFS: the bitmap of its clusters, its log, and a few files of Windows."""
