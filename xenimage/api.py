@@ -25,6 +25,7 @@ from xenimage.engine import (
     converter,
     diagnosis,
     extractor,
+    freeing,
     hosting,
     imaging,
     kinds,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from xenimage.containers.bundle.forward import Forward
     from xenimage.limits import Limits
     from xenimage.model.disk import Disk, DiskFacts
+    from xenimage.model.guest.free import FreeSpace
     from xenimage.model.host import GlanceHost
     from xenimage.model.image import (
         ImageFacts,
@@ -252,7 +254,7 @@ def plan_conversion(options: ConvertOptions, *, limits: Limits = STRICT) -> Conv
     """
     conversion.check_wishes(options)
     with contextlib.closing(opener.open_source(options.source, limits)) as disk:
-        return _plan_conversion(options, disk, limits)
+        return _plan_conversion(options, *_without_free(options, disk, limits), limits)
 
 
 def convert_disk(options: ConvertOptions, *, limits: Limits = STRICT, progress: Progress = SILENT) -> ConvertReport:
@@ -262,15 +264,18 @@ def convert_disk(options: ConvertOptions, *, limits: Limits = STRICT, progress: 
     bytes, whatever the number of threads.
 
     :raises TransferError: the source cannot be read, or the output not be written.
+    :raises NotReadyError: free space shall be left out, and a volume was not closed, or is damaged.
     :raises XenimageError: as :func:`plan_conversion`.
     """
     conversion.check_wishes(options)
     converter.check_output(options)
-    with contextlib.suppress(NotForwardError), opener.passing(options.source, limits, options.output) as forward:
-        if forward is not None and (forward.single or options.format == "raw"):
-            return _convert_passing(options, forward, limits, progress)
-    with contextlib.closing(opener.open_source(options.source, limits, output=options.output)) as disk:
-        return converter.convert(disk, _plan_conversion(options, disk, limits), progress)
+    if not options.drop_free_space:  # what is free is known only to one who can read here and there
+        with contextlib.suppress(NotForwardError), opener.passing(options.source, limits, options.output) as forward:
+            if forward is not None and (forward.single or options.format == "raw"):
+                return _convert_passing(options, forward, limits, progress)
+    with contextlib.closing(opener.open_source(options.source, limits, output=options.output)) as source:
+        disk, free = _without_free(options, source, limits)
+        return converter.convert(disk, _plan_conversion(options, disk, free, limits), progress)
 
 
 def plan_layers(options: ConvertOptions, *, limits: Limits = STRICT) -> LayersPlan:
@@ -299,15 +304,24 @@ def convert_layers(options: ConvertOptions, *, limits: Limits = STRICT, progress
 def _convert_passing(options: ConvertOptions, forward: Forward, limits: Limits, progress: Progress) -> ConvertReport:
     """Convert a bundle while it is read once, from its start to its end."""
     disk = ForwardDisk(forward)
-    plan = _plan_conversion(options, disk, limits)
+    plan = _plan_conversion(options, disk, None, limits)
     if forward.single:
         return converter.convert(disk, plan, progress, disk.finish)
     return converter.convert_passing(forward, plan, progress)
 
 
-def _plan_conversion(options: ConvertOptions, disk: Disk, limits: Limits) -> ConvertPlan:
+def _without_free(options: ConvertOptions, disk: Disk, limits: Limits) -> tuple[Disk, FreeSpace | None]:
+    """The disk to convert, and what is blank in it."""
+    if not options.drop_free_space:
+        return disk, None
+    disks, free = freeing.without_free([disk], limits, options.source.path)
+    return disks[0], free
+
+
+def _plan_conversion(options: ConvertOptions, disk: Disk, free: FreeSpace | None, limits: Limits) -> ConvertPlan:
     blocks = mapper.map_blocks(disk, limits)
-    return conversion.plan_conversion(options, disk.facts, blocks, jobs=usable_cpus(), now=int(time.time()))
+    now = int(time.time())
+    return conversion.plan_conversion(options, disk.facts, blocks, jobs=usable_cpus(), now=now, free=free)
 
 
 def compare_disks(
@@ -506,7 +520,7 @@ def _convert_stored(options: ConvertOptions, source: GlanceSource, limits: Limit
             if forward.single or options.format == "raw":
                 return _convert_passing(options, forward, limits, progress)
     disk = opener.open_stored(source, limits)
-    return converter.convert(disk, _plan_conversion(options, disk, limits), progress, source.prove)
+    return converter.convert(disk, _plan_conversion(options, disk, None, limits), progress, source.prove)
 
 
 def profiles() -> Mapping[str, Profile]:

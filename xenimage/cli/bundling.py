@@ -35,6 +35,16 @@ def add_target(group: argparse._ArgumentGroup) -> None:
         choices=[each.value for each in SizePolicy],
         help="round its size up to 2 MiB (exact, the default) or to whole GiB (gib)",
     )
+    add_free_space(group)
+
+
+def add_free_space(group: argparse._ArgumentGroup) -> None:
+    """Add whether free space is left out."""
+    group.add_argument(
+        "--drop-free-space",
+        action="store_true",
+        help="leave out what clean ext2-4, NTFS and swap volumes do not use: it reads as zeros then",
+    )
 
 
 def add_chain(group: argparse._ArgumentGroup) -> None:
@@ -95,4 +105,5 @@ def options(args: argparse.Namespace, context: Context, output: str) -> BundleOp
         chain=args.chain,
         dedup_parent=args.dedup_parent,
         whole_blocks=args.whole_blocks,
+        drop_free_space=args.drop_free_space,
     )

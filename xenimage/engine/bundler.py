@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from xenimage.containers.bundle.check import check_bundle
 from xenimage.containers.bundle.reader import open_bundle, open_bundle_layers
 from xenimage.engine.compare import compare
-from xenimage.engine.layers import Kept, View, layered
+from xenimage.engine.freeing import without_free
+from xenimage.engine.layers import Kept, layered
 from xenimage.engine.links import chain_findings
 from xenimage.engine.mapper import map_blocks
 from xenimage.engine.opener import open_chain, open_source, refuse_output
@@ -32,6 +33,7 @@ from xenimage.streams.digest import digest_file
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from xenimage.engine.layers import View
     from xenimage.engine.runner import Outcome
     from xenimage.limits import Limits
     from xenimage.model.finding import Finding
@@ -50,6 +52,7 @@ def opened(options: BundleOptions, limits: Limits) -> Iterator[tuple[list[View],
     """Open what shall become a bundle: a view for each VHD, and what was found of it.
 
     :raises UsageError: options of a chain without one, or a chain that is none. Else as opener.open_chain.
+    :raises NotReadyError: what is free shall be left out, and a volume was not closed.
     """
     output = None if options.output == PIPE else options.output
     if not options.chain and (options.dedup_parent or options.whole_blocks):
@@ -58,19 +61,24 @@ def opened(options: BundleOptions, limits: Limits) -> Iterator[tuple[list[View],
         if options.chain:
             chain = open_chain(options.source, limits, output=output, members=True)
             stack.callback(chain.close)
-            views, paths = layered(chain.disks), chain.labels
+            disks, paths = chain.disks, chain.labels
             noted = tuple(chain_findings(chain.disks, chain.paths))
         else:
             disk = stack.enter_context(contextlib.closing(open_source(options.source, limits, output=output)))
-            views, paths, noted = [View(disk=disk, below=None)], [options.source.path], disk.facts.findings
-        if options.chain and not 2 <= len(views) <= _MEMBERS_MAX:
+            disks, paths, noted = [disk], [options.source.path], disk.facts.findings
+        if options.chain and not 2 <= len(disks) <= _MEMBERS_MAX:
             raise UsageError(
-                f"a chain of {len(views)} is asked for",
+                f"a chain of {len(disks)} is asked for",
                 expected=f"2 to {_MEMBERS_MAX} layers",
                 where=options.source.path,
                 tip="Name the parents with --backing, or leave out --chain.",
             )
-        yield views, [_found(*each, limits) for each in zip(views, paths, [noted] + [()] * len(views), strict=False)]
+        free = None
+        if options.drop_free_space:
+            disks, free = without_free(disks, limits, options.source.path)
+        views = layered(disks)
+        found = [_found(*each, limits) for each in zip(views, paths, [noted] + [()] * len(views), strict=False)]
+        yield views, [dataclasses.replace(found[0], free=free), *found[1:]]
 
 
 def require_depth(depth: int, path: str) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from xenimage.engine.mapper import BlockMap
     from xenimage.model.disk import DiskFacts
     from xenimage.model.finding import Finding
+    from xenimage.model.guest.free import FreeSpace
     from xenimage.model.plan import ConvertOptions
 
 FIXED = "fixed"
@@ -80,10 +81,8 @@ def check_wishes(options: ConvertOptions) -> None:
         raise UsageError(f"cannot write {form!r}", expected=f"one of {', '.join(CONVERT_FORMATS)}")
     if options.output == "-":
         raise UsageError("a converted disk cannot go to standard output", expected="a file")
-    if options.layers and form != "qcow2":
-        raise UsageError(
-            f"layers are to be kept as {form}", expected="--format qcow2", tip=_LAYERS_TIPS.get(form, _FLAT)
-        )
+    if options.layers:
+        _check_layers(options)
     if options.subformat is not None:
         _choice("subformat", options.subformat, SUBFORMATS[form], form)
     for name, what, formats in _ONLY:
@@ -100,6 +99,17 @@ def check_wishes(options: ConvertOptions) -> None:
         )
 
 
+def _check_layers(options: ConvertOptions) -> None:
+    if options.format != "qcow2":
+        raise UsageError(
+            f"layers are to be kept as {options.format}",
+            expected="--format qcow2",
+            tip=_LAYERS_TIPS.get(options.format, _FLAT),
+        )
+    if options.drop_free_space:
+        raise UsageError("each layer has free space of its own", expected="--drop-free-space without --layers")
+
+
 def _choice(what: str, value: str, choices: tuple[str, ...], form: str) -> None:
     if not choices:
         raise UsageError(f"a {what} is asked for, which {form} does not have", expected="vhd or vmdk")
@@ -108,12 +118,19 @@ def _choice(what: str, value: str, choices: tuple[str, ...], form: str) -> None:
 
 
 def plan_conversion(
-    options: ConvertOptions, source: DiskFacts, blocks: BlockMap, *, jobs: int, now: int
+    options: ConvertOptions,
+    source: DiskFacts,
+    blocks: BlockMap,
+    *,
+    jobs: int,
+    now: int,
+    free: FreeSpace | None = None,
 ) -> ConvertPlan:
     """Decide.
 
     :param jobs: threads to use where the options do not say.
     :param now: Unix seconds; no timestamp may lie behind it.
+    :param free: what is blank in the source because nobody uses it.
     :raises UsageError: see :func:`check_wishes`; no thread at all.
     :raises UnsupportedError: larger than the format can say.
     """
@@ -138,6 +155,7 @@ def plan_conversion(
         timestamp=clamp_time(options.timestamp, now),
         needs=guest_needs(form),
         findings=(*source.findings, *_grown(source.virtual_size, size, subformat)),
+        free=free,
     )
     return dataclasses.replace(plan, output_size_max=_bound(plan))
 

@@ -111,6 +111,7 @@ def _finished(plan: ConvertPlan, run: Callable[[FileSink], int]) -> ConvertRepor
         seconds=time.monotonic() - started,
         needs=plan.needs,
         findings=plan.findings,
+        free=plan.free,
     )
 
 

@@ -125,6 +125,7 @@ def as_it_is(options: ImageOptions) -> bool:
         or wishes.source.snapshot is not None
         or wishes.random_uuid
         or wishes.timestamp is not None
+        or wishes.drop_free_space
     )
     return not options.rebuild and not changed and stored_bundle(wishes.source)
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from xenimage.engine.mapper import BlockMap
     from xenimage.model.check import Readiness
     from xenimage.model.disk import DiskFacts
+    from xenimage.model.guest.free import FreeSpace
     from xenimage.model.plan import BundleOptions
     from xenimage.model.profile import Profile
 
@@ -37,6 +38,8 @@ class Found:
     path: str
     facts: DiskFacts
     blocks: BlockMap
+    free: FreeSpace | None = None
+    """what is blank in it because nobody uses it; None where nobody looked"""
 
 
 def plan(
@@ -87,6 +90,7 @@ def plan(
             *(guest.findings if guest else ()),
         ),
         guest=guest,
+        free=found[0].free,
     )
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from xenimage.model.check import Readiness
     from xenimage.model.disk import DiskFacts
     from xenimage.model.finding import Finding
+    from xenimage.model.guest.free import FreeSpace
     from xenimage.model.profile import Profile
 
 
@@ -126,6 +127,8 @@ class BundleOptions:
     """path of the output while it is written, in its directory; by default a hidden name that is free"""
     verify: bool = False
     """whether the finished bundle is read back, checked and compared with the source"""
+    drop_free_space: bool = False
+    """whether what the guest's file systems do not use reads as zeros; they must have been closed"""
     inspect: bool = True
     """whether the guest is looked at: what is found there sets properties, and may keep the bundle from being made"""
     allow_not_ready: bool = False
@@ -153,6 +156,8 @@ class ConvertOptions:
     """vhd, vmdk: a new identity each time, instead of one that is the same for the same content"""
     timestamp: int | None = None
     """vhd: as :attr:`BundleOptions.timestamp`"""
+    drop_free_space: bool = False
+    """as :attr:`BundleOptions.drop_free_space`; not with layers"""
     layers: bool = False
     """qcow2: whether the layers of a chain are kept; *output* is then a directory"""
     force: bool = False
@@ -197,6 +202,8 @@ class ConvertPlan:
     """Unix seconds"""
     needs: tuple[GuestNeed, ...]
     findings: tuple[Finding, ...]
+    free: FreeSpace | None = None
+    """what is left out because nobody uses it; None where nobody looked"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -292,6 +299,8 @@ class Plan:
     findings: tuple[Finding, ...]
     guest: Readiness | None = None
     """None where the guest was not looked at"""
+    free: FreeSpace | None = None
+    """as :attr:`ConvertPlan.free`"""
 
     @property
     def refused(self) -> bool:

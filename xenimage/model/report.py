@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from xenimage.model.extent import Extent
     from xenimage.model.finding import Finding
     from xenimage.model.guest.facts import GuestFacts
+    from xenimage.model.guest.free import FreeSpace
     from xenimage.model.plan import GuestNeed, Plan, Property
     from xenimage.model.profile import Profile
     from xenimage.model.transfer import Receipt
@@ -306,6 +307,8 @@ class ConvertReport:
     """what the geometry of a VHD that was read multiplies to; None where it says nothing of the size"""
     needs: tuple[GuestNeed, ...] = ()
     """what the guest will need where the disk goes"""
+    free: FreeSpace | None = None
+    """what was left out because nobody uses it; None where nobody looked"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from xenimage import api
 from xenimage.cli.arguments import FORMATS, add_source, names, positive, source_options
+from xenimage.cli.bundling import add_free_space
 from xenimage.cli.command import Outcome, OutputCommand
 from xenimage.cli.views import disk as views
 from xenimage.exceptions import NotReadyError, UnsafeError
@@ -107,6 +108,7 @@ not at all."""
         target.add_argument(
             "--adapter-type", choices=ADAPTER_TYPES, help="vmdk: what the disk hangs on (default: lsilogic)"
         )
+        add_free_space(target)
         target.add_argument("--random-uuid", action="store_true", help="vhd, vmdk: a new identity each time")
         target.add_argument(
             "--layers",
@@ -140,6 +142,7 @@ not at all."""
             timestamp=self.context.timestamp,
             random_uuid=args.random_uuid,
             layers=args.layers,
+            drop_free_space=args.drop_free_space,
         )
         limits = self.context.settings.limits
         if args.layers:

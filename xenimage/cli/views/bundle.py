@@ -15,6 +15,7 @@ from xenimage.cli.views.common import (
     property_records,
     vhd_record,
 )
+from xenimage.cli.views.free import free_record, free_section
 from xenimage.cli.views.upload import command_lines, upload_section
 from xenimage.units import GIB, format_size
 
@@ -44,6 +45,7 @@ def plan_record(plan: Plan) -> dict[str, Any]:
         "layers": [_layer_record(layer) for layer in plan.layers],
         "properties": property_records(plan.properties),
         "findings": finding_records(plan.findings),
+        "free_space": free_record(plan.free),
         "upload_commands": command_lines(plan),
     }
 
@@ -109,6 +111,7 @@ def plan_lines(plan: Plan, style: Style) -> Iterator[str]:
         rows = [(each.name, each.path, each.source.format, each.virtual_size, each.data_size) for each in plan.layers]
         yield from table(("layer", "source", "format", "virtual bytes", "data at most"), rows, style, right=(3, 4))
         yield ""
+    yield from free_section(plan.free, style)
     yield from _property_lines(plan, style)
     yield from findings_section(plan.findings, style)
     yield "Nothing was written (--dry-run)."
@@ -151,6 +154,7 @@ def report_lines(report: BundleReport, style: Style) -> Iterator[str]:
     if len(report.layers) > 1:
         yield from _layer_table(report, style)
         yield ""
+    yield from free_section(plan.free, style)
     yield from _property_lines(plan, style)
     yield from findings_section(plan.findings, style)
     yield from upload_section(plan, style)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from xenimage.cli.text import findings_section, section, size_text, table, visible
 from xenimage.cli.views.common import disk_record, disk_section, finding_records
+from xenimage.cli.views.free import free_record, free_section
 from xenimage.model.extent import Kind
 from xenimage.model.report import LayersReport
 from xenimage.units import format_size
@@ -103,6 +104,7 @@ def plan_record(plan: ConvertPlan) -> dict[str, Any]:
         "size_max": plan.output_size_max,
         "jobs": plan.jobs,
         "guest": need_records(plan.needs),
+        "free_space": free_record(plan.free),
         "findings": finding_records(plan.findings),
     }
 
@@ -122,6 +124,7 @@ def plan_lines(plan: ConvertPlan, style: Style) -> Iterator[str]:
         ],
         style,
     )
+    yield from free_section(plan.free, style)
     yield from need_section(plan.needs, style)
     yield from findings_section(plan.findings, style)
     yield "Nothing was written (--dry-run)."
@@ -144,6 +147,7 @@ def convert_record(source: str, report: ConvertReport) -> dict[str, Any]:
         "output_size": report.output_size,
         "seconds": round(report.seconds, 3),
         "guest": need_records(report.needs),
+        "free_space": free_record(report.free),
         "findings": finding_records(report.findings),
     }
 
@@ -163,6 +167,7 @@ def convert_lines(source: str, report: ConvertReport, style: Style) -> Iterator[
         ],
         style,
     )
+    yield from free_section(report.free, style)
     yield from need_section(report.needs, style)
     yield from findings_section(report.findings, style)
 
