@@ -73,23 +73,34 @@ class Chain:
             disk.close()
 
 
-def open_source(options: SourceOptions, limits: Limits, *, output: str | None = None) -> Disk:
-    """Open a disk with all its parents, flattened into one view; see :func:`open_chain`."""
+def open_source(options: SourceOptions, limits: Limits, *, output: str | None = None, scattered: bool = False) -> Disk:
+    """Open a disk with all its parents, flattened into one view; see :func:`open_chain`.
+
+    :param scattered: whether it will be read to and fro, and a bundle has to be ready for that.
+    """
     if options.snapshots:
         raise UsageError(
             "snapshots as layers are asked for", expected="a chain", tip="Use --chain, or --snapshot NAME."
         )
-    chain = open_chain(options, limits, output=output)
+    chain = open_chain(options, limits, output=output, scattered=scattered)
     whole = functools.reduce(lambda parent, child: Overlay(child, parent), reversed(chain.disks))
     findings = chain_findings(chain.disks, chain.paths)
     return Told(whole, findings) if findings else whole
 
 
-def open_chain(options: SourceOptions, limits: Limits, *, output: str | None = None, members: bool = False) -> Chain:
+def open_chain(
+    options: SourceOptions,
+    limits: Limits,
+    *,
+    output: str | None = None,
+    members: bool = False,
+    scattered: bool = False,
+) -> Chain:
     """Open a disk with all its parents, each on its own.
 
     :param output: what will be written: no file of the disk may be that.
     :param members: whether the VHDs of a bundle are disks of the chain, and not one.
+    :param scattered: as for :func:`open_source`.
     :raises UnsafeError: the image wants a parent that was not given, or two formats match.
     :raises UsageError: more parents than the images want, the same file twice, no such file, the output among them.
     :raises FormatError: a file breaks its format.
@@ -106,7 +117,7 @@ def open_chain(options: SourceOptions, limits: Limits, *, output: str | None = N
         while True:
             _require_depth(len(chain.paths) + 1, options.path, limits)
             _refuse_repeated(path, chain.paths)
-            around = _Around(output=output, beside=beside, alone=options.alone)
+            around = _Around(output=output, beside=beside, alone=options.alone, scattered=scattered)
             disk = _open_one(path, limits, name, snapshot, around)
             chain.disks.append(disk)
             chain.paths.append(path)
@@ -310,6 +321,8 @@ class _Around(NamedTuple):
     """whether only an image named it: then it must be a regular file, and no link"""
     alone: bool = False
     """whether no further file may be opened for it"""
+    scattered: bool = False
+    """whether it will be read to and fro"""
 
 
 def _open_one(path: str, limits: Limits, format_name: str | None, snapshot: str | None, around: _Around) -> Disk:
@@ -320,7 +333,8 @@ def _open_one(path: str, limits: Limits, format_name: str | None, snapshot: str 
         if format_name == BUNDLE or (format_name is None and is_gzip(source)):
             if snapshot is not None:
                 raise UsageError("a bundle has no internal snapshots", where=path)
-            return _in_stream(open_bundle_disk(_open_bundle(source, limits), open_vhd, limits))
+            bundle = _open_bundle(source, limits, scattered=around.scattered)
+            return _in_stream(open_bundle_disk(bundle, open_vhd, limits))
         return registry.open_disk(
             source,
             limits,
@@ -394,9 +408,9 @@ def stored_bundle(options: SourceOptions) -> bool:
     return options.path != PIPE and not options.backing and _is_bundle(options)
 
 
-def _open_bundle(source: ByteSource, limits: Limits) -> Bundle:
+def _open_bundle(source: ByteSource, limits: Limits, *, scattered: bool = False) -> Bundle:
     try:
-        return open_bundle(source, limits)
+        return open_bundle(source, limits, scattered=scattered)
     except FormatError as error:
         error.tip = error.tip or "If it is no bundle but a packed disk image, unpack it first: gzip -d."
         raise

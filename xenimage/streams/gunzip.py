@@ -6,9 +6,12 @@ is counted, because gzip then fails although the content is whole. Sizes in byte
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import threading
 from typing import TYPE_CHECKING, Any
+
+from zlib_ng import zlib_ng
 
 from xenimage.exceptions import FormatError, LimitError, XenimageError
 from xenimage.units import KIB, MIB, format_size
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
     from xenimage.limits import Limits
     from xenimage.model.disk import ByteSource
+    from xenimage.streams.seekpoints import SeekPoints
 
 MAGIC = b"\x1f\x8b"
 _DEFLATE = 8
@@ -97,12 +101,30 @@ def truncated(position: int) -> FormatError:
     )
 
 
-class _Inflater:
-    """One forward pass."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Saved:
+    """A pass between two chunks, inside a member."""
 
-    def __init__(self, source: ByteSource, limits: Limits) -> None:
+    position: int
+    """bytes of the input that were used up"""
+    inflater: Any
+    crc: int
+    count: int
+    total: int
+    members: int
+
+
+class _Inflater:
+    """One forward pass.
+
+    :param library: with the interface of zlib.
+    :param saved: where it begins, instead of at the start.
+    """
+
+    def __init__(self, source: ByteSource, limits: Limits, library: Any, saved: _Saved | None = None) -> None:
         self._input = _Input(source)
         self._limits = limits
+        self._library = library
         self._inflater: Any = None
         self._tail = b""
         self._crc = self._count = 0
@@ -110,6 +132,24 @@ class _Inflater:
         self.members = 0
         self.trailing = 0
         self.ended = False
+        if saved is not None:
+            self._input.position = saved.position
+            self._inflater = saved.inflater.copy()
+            self._crc, self._count = saved.crc, saved.count
+            self.total, self.members = saved.total, saved.members
+
+    def save(self) -> _Saved | None:
+        """The state between two chunks; None where it would be between two members."""
+        if self._inflater is None or self._inflater.eof:
+            return None
+        return _Saved(
+            position=self._input.position - len(self._tail),
+            inflater=self._inflater.copy(),
+            crc=self._crc,
+            count=self._count,
+            total=self.total,
+            members=self.members,
+        )
 
     @property
     def position(self) -> int:
@@ -118,12 +158,13 @@ class _Inflater:
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the content in pieces of at most 1 MiB, none empty."""
-        while self._begin_member():
+        while self._inflater is not None or self._begin_member():
             while not self._inflater.eof:
                 chunk = self._inflate()
                 if chunk:
                     yield chunk
             self._end_member()
+            self._inflater = None
         self.ended = True
 
     def _begin_member(self) -> bool:
@@ -141,7 +182,7 @@ class _Inflater:
         if head[2] != _DEFLATE or head[3] & _RESERVED_FLAGS:
             raise FormatError(f"the gzip header at {start:#x} has method {head[2]} and flags {head[3]:#04x}")
         self._skip_fields(head[3])
-        self._inflater = _library.decompressobj(_RAW_DEFLATE)
+        self._inflater = self._library.decompressobj(_RAW_DEFLATE)
         self._tail = b""
         self._crc = self._count = 0
         self.members += 1
@@ -162,7 +203,7 @@ class _Inflater:
         data = self._tail or self._input.take(_INPUT)
         try:
             chunk: bytes = self._inflater.decompress(data, _OUTPUT)
-        except _library.error as error:
+        except self._library.error as error:
             raise FormatError(
                 f"the gzip stream is damaged near {self._input.position:#x} ({error})",
                 expected="deflated data",
@@ -205,10 +246,12 @@ class GunzipSource:
     """The content of a gzip file as a :class:`xenimage.model.disk.ByteSource`. Safe to use from several threads.
 
     Reading forward costs one pass; what is skipped is inflated and dropped. The first 8 MiB and the latest chunk are
-    kept; a read that goes back behind them starts again at the beginning: correct, and slow.
+    kept; a read that goes back behind them starts again at the beginning: correct, and slow. With *points* it starts at
+    the last place before that was kept.
 
     :param advance: called with each number of compressed bytes that were read, the first time they are.
     :param keep_head: whether the first 8 MiB are kept.
+    :param points: for readers that go to and fro: kept while the content passes, at the cost of their memory.
     :raises FormatError: from any read: the stream is damaged or truncated.
     :raises LimitError: from any read: it inflates to more than the limits allow.
     """
@@ -220,9 +263,11 @@ class GunzipSource:
         advance: Callable[[int], None] | None = None,
         *,
         keep_head: bool = True,
+        points: SeekPoints[_Saved] | None = None,
     ) -> None:
         self._source = source
         self._head_max = _HEAD if keep_head else 0
+        self._points = points
         self._limits = limits
         self._advanced = advance
         self._seen = 0
@@ -238,17 +283,19 @@ class GunzipSource:
         """bytes behind the last gzip member that are no padding; known after :meth:`scan`"""
         self._restart()
 
-    def _restart(self) -> None:
-        self._inflater = _Inflater(self._source, self._limits)
+    def _restart(self, saved: _Saved | None = None) -> None:
+        # Only zlib's own state can be copied; of the libraries that have it so, this one is as fast as ISA-L.
+        library = _library if self._points is None else zlib_ng
+        self._inflater = _Inflater(self._source, self._limits, library, saved)
         self._chunks = self._inflater.chunks()
         self._chunk = b""
-        self._start = 0
+        self._start = self._inflater.total
         self._failed: XenimageError | None = None
-        self.passes += 1
+        self.passes += saved is None
 
     def again(self) -> GunzipSource:
         """Another pass over the same file, with a place of its own and nothing kept. The file stays of the first."""
-        other = GunzipSource(self._source, self._limits, keep_head=False)
+        other = GunzipSource(self._source, self._limits, keep_head=False, points=self._points)
         other._size = self._size
         return other
 
@@ -267,6 +314,7 @@ class GunzipSource:
 
     def _advance(self) -> bool:
         """Go on by one chunk; False at the end of the content."""
+        self._mark()
         self._start += len(self._chunk)
         try:
             self._chunk = next(self._chunks, b"")
@@ -286,6 +334,16 @@ class GunzipSource:
             self.members = self._inflater.members
             self.trailing = self._inflater.trailing
         return bool(self._chunk)
+
+    def _mark(self) -> None:
+        """Keep the state behind the present chunk, and the chunk, if that is wanted."""
+        if self._points is None or not self._chunk:
+            return
+        self._points.keep(self._start, self._chunk)
+        if self._points.wants(self._inflater.total):
+            saved = self._inflater.save()
+            if saved is not None:
+                self._points.add(saved.total, saved)
 
     def read_some(self, offset: int, length: int) -> bytes:
         """Return the bytes from *offset* on: *length* of them, or fewer if the content ends before."""
@@ -308,15 +366,25 @@ class GunzipSource:
         """Some bytes from *offset* on, at most *length*; none behind the end."""
         if self._size is not None and offset >= self._size:
             return b""
-        if offset < self._start:
-            if offset < len(self._head):
-                return bytes(self._head[offset : offset + length])
-            self._restart()
+        if offset < self._start and offset < len(self._head):
+            return bytes(self._head[offset : offset + length])
+        if not self._start <= offset < self._start + len(self._chunk):
+            if self._points is not None:
+                kept = self._points.recent(offset)
+                if kept is not None:
+                    return memoryview(kept[1])[offset - kept[0] :][:length]
+            self._jump(offset)
         while offset >= self._start + len(self._chunk):
             if not self._advance():
                 return b""
         start = offset - self._start
         return memoryview(self._chunk)[start : start + length]
+
+    def _jump(self, offset: int) -> None:
+        """Go to the best place to reach *offset* from, which may be the present one."""
+        point = self._points.before(offset) if self._points is not None else None
+        if offset < self._start or (point is not None and point[0] > self._start + len(self._chunk)):
+            self._restart(point[1] if point is not None else None)
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """See :meth:`xenimage.model.disk.ByteSource.read_into`."""

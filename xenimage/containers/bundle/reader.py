@@ -20,6 +20,7 @@ from xenimage.formats.vhd.facts import vhd_facts
 from xenimage.model.report import BundleFacts
 from xenimage.model.transfer import Silent
 from xenimage.streams.gunzip import MAGIC, GunzipSource
+from xenimage.streams.seekpoints import SeekPoints
 from xenimage.units import GIB, KIB, MIB, SECTOR
 
 if TYPE_CHECKING:
@@ -184,16 +185,17 @@ class Bundle:
         self._content.close()
 
 
-def open_bundle(source: ByteSource, limits: Limits, progress: Progress = _SILENT) -> Bundle:
+def open_bundle(source: ByteSource, limits: Limits, progress: Progress = _SILENT, *, scattered: bool = False) -> Bundle:
     """Read a bundle through once.
 
+    :param scattered: whether its disks will be read to and fro: places to go back to are kept, 40 MiB of them.
     :raises FormatError: not gzip, not tar, damaged, or cut short.
     :raises UnsupportedError: a kind of tar header that is not read here.
     :raises LimitError: too many members, or more content than the limits allow.
     """
     _require_gzip(source)
     progress.start("reading", source.size)
-    content = GunzipSource(source, limits, progress.advance)
+    content = GunzipSource(source, limits, progress.advance, points=SeekPoints() if scattered else None)
     archive = Archive()
     found = []
     sources: dict[int, MemberSource] = {}
