@@ -19,7 +19,7 @@ PACKAGE = "xenimage"
 
 # From the ground up. A module may import its own package and whatever stands lower; neighbours do not know each other.
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"exceptions"}),
+    frozenset({"exceptions", "confinement"}),
     frozenset({"units"}),
     frozenset({"limits"}),
     frozenset({"model"}),
