@@ -13,7 +13,7 @@ from xenimage.guest.window import Budget
 from xenimage.model.guest.facts import FirmwareFacts, GuestFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from xenimage.guest.filesystems.base import FileSystem
     from xenimage.guest.survey import Place
@@ -23,13 +23,20 @@ if TYPE_CHECKING:
     from xenimage.model.guest.windows import WindowsFacts
 
 
-def inspect(disks: Sequence[Disk], limits: Limits, names: Sequence[str]) -> GuestFacts:
+def _nobody(facts: GuestFacts) -> None:
+    """Tell nobody."""
+
+
+def inspect(
+    disks: Sequence[Disk], limits: Limits, names: Sequence[str], tell: Callable[[GuestFacts], None] = _nobody
+) -> GuestFacts:
     """Look into the disks of one guest. Damage ends up in the facts, never in an exception.
 
     :param disks: in the order of the guest's; they stay open.
     :param names: of the disks, one each, for display.
+    :param tell: called with the facts so far after each step, for one who may not live to hear the end.
     """
-    inspection = _Inspection(disks, limits, names)
+    inspection = _Inspection(disks, limits, names, tell)
     stopped = ""
     try:
         inspection.run()
@@ -43,11 +50,14 @@ def inspect(disks: Sequence[Disk], limits: Limits, names: Sequence[str]) -> Gues
 class _Inspection:
     """What was found until now."""
 
-    def __init__(self, disks: Sequence[Disk], limits: Limits, names: Sequence[str]) -> None:
+    def __init__(
+        self, disks: Sequence[Disk], limits: Limits, names: Sequence[str], tell: Callable[[GuestFacts], None]
+    ) -> None:
         self._limits = limits
+        self._tell = tell
         self._budget = Budget(limits)
         self._notes = Notes()
-        self.survey = Survey(disks, names, self._budget, limits, self._notes)
+        self.survey = Survey(disks, names, self._budget, limits, self._notes, self._told)
         self._firmware = FirmwareFacts()
         self._systems: list[str] = []
         self._windows: WindowsFacts | None = None
@@ -63,12 +73,14 @@ class _Inspection:
         with self._notes.tried(esp[0].name if esp else "the firmware's part"):
             first = self.survey.layouts[0] if self.survey.layouts else None
             self._firmware = firmware_facts(first, esp[1] if esp else None)
-
+        self._told()
         for place, tree in self.survey.trees("ntfs"):
             self._look_for_windows(place, tree)
+            self._told()
         volumes = self.survey.named()
         for place, tree in self.survey.trees("ext", "xfs"):
             self._look_for_linux(place, tree, volumes)
+            self._told()
 
     def _look_for_windows(self, place: Place, tree: Tree) -> None:
         esp = self.survey.esp(place.disk)
@@ -89,6 +101,9 @@ class _Inspection:
             if found is not None:
                 self._systems.append(f"Linux on {place.name}")
                 self._linux = self._linux or found
+
+    def _told(self) -> None:
+        self._tell(self.facts(""))
 
     def facts(self, stopped: str) -> GuestFacts:
         """Everything, as it stands."""

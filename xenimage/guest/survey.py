@@ -15,7 +15,7 @@ from xenimage.guest.window import DiskReader, Part
 from xenimage.model.guest.layout import Layout, Partition, Volume
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from xenimage.guest.filesystems.base import FileSystem
     from xenimage.guest.notes import Notes
@@ -52,15 +52,23 @@ class Survey:
     """Goes over the disks and keeps what it found, so that an early end loses nothing.
 
     :param names: of the disks, for display.
+    :param told: called after each step.
     """
 
     def __init__(
-        self, disks: Sequence[Disk], names: Sequence[str], budget: Budget, limits: Limits, notes: Notes
+        self,
+        disks: Sequence[Disk],
+        names: Sequence[str],
+        budget: Budget,
+        limits: Limits,
+        notes: Notes,
+        told: Callable[[], None] = lambda: None,
     ) -> None:
         self._disks = disks
         self._budget = budget
         self._limits = limits
         self._notes = notes
+        self._told = told
         self.layouts = [
             Layout(index=index, name=name, size=disk.facts.virtual_size, scheme="")
             for index, (disk, name) in enumerate(zip(disks, names, strict=True))
@@ -116,6 +124,7 @@ class Survey:
     def _divide(self, index: int, source: Readable) -> None:
         layout = read_layout(source, index, self.layouts[index].name)
         self.layouts[index] = layout
+        self._told()
         for partition in layout.partitions:
             if is_extended(partition) or partition.offset >= source.size:
                 continue
@@ -147,6 +156,7 @@ class Survey:
                 filesystem.volume = dataclasses.replace(filesystem.volume, readable=True)
                 place = dataclasses.replace(self._with(place, filesystem.volume), filesystem=filesystem)
         self.places.append(place)
+        self._told()
 
     def _with(self, place: Place, volume: Volume) -> Place:
         """The same place with *volume* in its partition, in the layout too."""

@@ -1,0 +1,1 @@
+"""The inspection in a process of its own that has nothing but two pipes: whoever reads damaged file systems may die."""
