@@ -28,6 +28,7 @@ from xenimage.engine import (
     freeing,
     hosting,
     imaging,
+    inspecting,
     kinds,
     kit,
     layered,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from xenimage.limits import Limits
     from xenimage.model.disk import Disk, DiskFacts
     from xenimage.model.guest.free import FreeSpace
+    from xenimage.model.guest.facts import GuestFacts
     from xenimage.model.host import GlanceHost
     from xenimage.model.image import (
         ImageFacts,
@@ -331,6 +333,20 @@ def compare_disks(
     with contextlib.ExitStack() as stack:
         disks = [stack.enter_context(contextlib.closing(opener.open_source(each, limits))) for each in (first, second)]
         return compare.compare(disks[0], disks[1], limits, progress)
+
+
+def inspect_guest(sources: Sequence[SourceOptions], *, limits: Limits = STRICT) -> GuestFacts:
+    """Look into the disks of one guest: partitions, file systems, the operating system, its drivers and its set-up.
+
+    A child process does it that has nothing but pipes to this one. Damage ends up in the facts: what could not be read,
+    and why the inspection ended early if it did.
+
+    :param sources: the guest's disks, in their order; a bundle is one disk.
+    :raises UsageError: no disk, no such file, or the same one twice.
+    :raises TransferError: a source failed.
+    :raises XenimageError: a disk cannot be opened: as :func:`show_disk`, or it needs a parent that was not given.
+    """
+    return inspecting.inspect(sources, limits)
 
 
 def repair_disk(options: RepairOptions, *, limits: Limits = STRICT, progress: Progress = SILENT) -> RepairReport:

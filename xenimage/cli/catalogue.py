@@ -123,6 +123,12 @@ def _guest_check() -> type[Command]:
     return Check
 
 
+def _guest_show() -> type[Command]:
+    from xenimage.cli.commands.guest import Show
+
+    return Show
+
+
 def _image_check() -> type[Command]:
     from xenimage.cli.commands.image import Check
 
@@ -193,6 +199,7 @@ COMMANDS = {
         Entry("disk repair", "Repair a damaged VHD, into a new file or in place", _disk_repair),
         Entry("disk rebase", "Link a differencing VHD to its parent", _disk_rebase),
         Entry("guest check", "Check whether the guest on a disk image is ready for its target", _guest_check),
+        Entry("guest show", "Show what the disks of a guest hold: partitions, system, drivers", _guest_show),
         Entry("image create", "Turn a disk image into an image in a cloud, while it is uploaded", _image_create),
         Entry("image show", "Show what an image in a cloud holds", _image_show),
         Entry("image check", "Check whether an image in a cloud boots and grows on its target", _image_check),

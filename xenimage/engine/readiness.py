@@ -10,7 +10,7 @@ from xenimage.checks.guest import registry
 from xenimage.engine.opener import open_source
 from xenimage.engine.usage import measure
 from xenimage.exceptions import UsageError
-from xenimage.guest import inspection
+from xenimage.guest.sandbox import parent
 from xenimage.model.check import Readiness
 from xenimage.model.finding import Severity
 from xenimage.model.plan import BundleOptions
@@ -45,7 +45,7 @@ def look(disks: Sequence[Disk], names: Sequence[str], profile: Profile, limits: 
     :raises ExtensionError: an installed check cannot be used.
     :raises TransferError: a disk cannot be read.
     """
-    return judge(inspection.inspect(disks, limits, names), profile)
+    return judge(parent.inspect(disks, limits, names), profile)
 
 
 def check(options: GuestOptions, profile: Profile, limits: Limits) -> GuestReport:
@@ -57,7 +57,10 @@ def check(options: GuestOptions, profile: Profile, limits: Limits) -> GuestRepor
     if not options.sources:
         raise UsageError("no disk is given", expected="one file or more")
     with contextlib.ExitStack() as stack:
-        disks = [stack.enter_context(contextlib.closing(open_source(each, limits))) for each in options.sources]
+        disks = [
+            stack.enter_context(contextlib.closing(open_source(each, limits, scattered=True)))
+            for each in options.sources
+        ]
         names = [each.path for each in options.sources]
         ready = look(disks, names, profile, limits)
         usage = tuple(measure(disk, name, limits) for disk, name in zip(disks, names, strict=True))

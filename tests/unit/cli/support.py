@@ -444,6 +444,37 @@ def disk_map(*findings: Finding) -> DiskMap:
     return DiskMap(extents=extents, findings=findings)
 
 
+def odd_guest() -> GuestFacts:
+    esp = Volume(kind="fat32", label="EFI\x1b[31m", uuid="1458-E4D4", size=64 * MIB, cluster_size=512, readable=True)
+    root = Volume(kind="ext4", uuid="9c1b7d3a", size=400 * MIB, free=99 * MIB, needs_recovery=True, readable=True)
+    partitions = (
+        Partition(number=1, offset=MIB, length=64 * MIB, type="C12A", type_name="EFI system", active=True, volume=esp),
+        Partition(number=2, offset=65 * MIB, length=400 * MIB, type="0FC6", name="root", volume=root),
+        Partition(number=3, offset=1 << 40, length=MIB, type="FFFF"),
+        Partition(number=0, offset=0, length=8 * MIB, type="lvm", name="vg/swap", volume=Volume(kind="swap")),
+    )
+    return GuestFacts(
+        disks=(
+            Layout(
+                index=0,
+                name="system.qcow2",
+                size=512 * MIB,
+                scheme="gpt",
+                identifier="6f1d8e52",
+                partitions=partitions,
+                backup_table=False,
+                remarks=("The backup is not where it should be.",),
+            ),
+            Layout(index=1, name="data.raw", size=2 * MIB, scheme=""),
+        ),
+        firmware=FirmwareFacts(uefi=True, loaders=("EFI/debian/grubx64.efi",)),
+        systems=("Linux on disk 0, partition 2", "Linux on vg/old"),
+        unread=(Unread(what="etc/\x1b[0mfstab on disk 0, partition 2", why="an extent lies outside of the volume"),),
+        stopped="took longer than 30 s (limit guest_time)",
+        cost=Cost(reads=123, bytes_read=5 * MIB, seconds=30.125),
+    )
+
+
 def different() -> Comparison:
     return Comparison(equal=False, first_difference=0x1234, sizes=(64 * MIB, 66 * MIB), compared=3 * MIB)
 

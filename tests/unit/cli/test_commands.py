@@ -54,6 +54,7 @@ CASES = {
     "disk-rebase": ("disk", "rebase", "leaf.vhd", "--parent", "base.vhd"),
     "bundle-repair": ("bundle", "repair", "theirs.tgz", "--output", "ours.tgz"),
     "guest-check": ("guest", "check", "images/win.qcow2"),
+    "guest-show": ("guest", "show", "system.qcow2", "data.raw"),
     "image-create": ("image", "create", "debian.qcow2"),
     "image-create-dry-run": ("image", "create", "debian.qcow2", "--dry-run"),
     "image-show": ("image", "show", "debian"),
@@ -93,6 +94,7 @@ class FakedTestCase(CliTestCase):
             show_chain=support.chain_report(),
             show_disk=support.child_facts(),
             map_disk=support.disk_map(),
+            inspect_guest=support.odd_guest(),
             convert_disk=support.convert_report(),
             plan_conversion=support.convert_plan(),
             compare_disks=support.different(),
@@ -303,6 +305,18 @@ class UsageTest(FakedTestCase):
     def test_nothing_behind_two_dashes_is_an_option(self) -> None:
         self.run_cli("bundle", "show", "--", "-v")
         self.assertEqual(("-v",), self.asked("show_bundle"))
+
+
+class GuestShowTest(FakedTestCase):
+    def test_what_it_asks_for(self) -> None:
+        self.run_cli("guest", "show", "a.raw", "b.raw", "--format", "raw", "--follow-backing", "d")
+        expected = tuple(SourceOptions(path=path, format="raw", follow="d") for path in ("a.raw", "b.raw"))
+        self.assertEqual((expected,), self.asked("inspect_guest"))
+
+    def test_the_parents_of_one(self) -> None:
+        self.run_cli("guest", "show", "a.qcow2", "--backing", "b", "--backing", "c", "--snapshot", "s")
+        expected = (SourceOptions(path="a.qcow2", backing=("b", "c"), snapshot="s"),)
+        self.assertEqual((expected,), self.asked("inspect_guest"))
 
 
 @ddt.ddt

@@ -1,4 +1,4 @@
-"""``guest check``."""
+"""``guest show`` and ``check``: what is in the disks of a guest, and whether a target takes it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from xenimage import api
 from xenimage.cli.arguments import add_source_options, key_value, source_options
 from xenimage.cli.command import Outcome, OutputCommand
+from xenimage.cli.views import guest as guest_views
 from xenimage.cli.views import readiness as views
 from xenimage.exceptions import NotReadyError, UsageError
 from xenimage.model.plan import GuestOptions, SourceOptions
@@ -19,6 +20,32 @@ if TYPE_CHECKING:
     import argparse
 
     from xenimage.model.report import GuestReport
+
+
+class Show(OutputCommand):
+    """Tell what is in the disks of a guest."""
+
+    summary = "Show what the disks of a guest hold: partitions, system, drivers"
+    description = """\
+Looks into the disks of one guest, without mounting them: partitions and file
+systems, the operating system, its Xen drivers, what starts it and what sets it
+up. A child process does it that has access to nothing but what it is given to
+read. What is damaged is told, and the rest is shown. Facts, no judgement."""
+    examples = (
+        "xenimage guest show windows.qcow2",
+        "xenimage guest show debian.tgz -f json",
+        "xenimage guest show system.vhd data.vhd",
+    )
+    format_names = ("-f",)
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the disks."""
+        _add_disks(parser)
+
+    def execute(self, args: argparse.Namespace) -> Outcome:
+        """Look into the disks."""
+        facts = api.inspect_guest(_sources(args), limits=self.context.settings.limits)
+        return Outcome(data=guest_views.record(facts), text=functools.partial(guest_views.lines, facts))
 
 
 class Check(OutputCommand):
@@ -40,10 +67,7 @@ is ready, with 6 if there is an error among the findings."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the disks, the target, and the page."""
-        parser.add_argument(
-            "disks", nargs="+", metavar="DISK", help="a disk image, the one it starts from first; it is only read"
-        )
-        add_source_options(parser.add_argument_group("source"), ("--format", "--source-format"))
+        _add_disks(parser)
         target = parser.add_argument_group("target")
         target.add_argument("--profile", help="who shall run it (default: nova-xenapi; see: xenimage profile list)")
         target.add_argument(
@@ -82,6 +106,13 @@ is ready, with 6 if there is an error among the findings."""
             text=functools.partial(views.lines, report),
             code=NotReadyError.exit_code if refused else 0,
         )
+
+
+def _add_disks(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "disks", nargs="+", metavar="DISK", help="a disk image, the one it starts from first; it is only read"
+    )
+    add_source_options(parser.add_argument_group("source"), ("--format", "--source-format"))
 
 
 def _sources(args: argparse.Namespace) -> tuple[SourceOptions, ...]:
