@@ -20,7 +20,18 @@ from xenimage.guest.sandbox.remote import Channel, RemoteDisk
 if TYPE_CHECKING:
     from xenimage.limits import Limits
 
-CODECS = ("ascii", "cp437", "cp1252", "latin-1", "utf-8", "utf-16", "utf-16-be", "utf-16-le", "unicode_escape")
+CODECS = (
+    "ascii",
+    "cp437",
+    "cp1252",
+    "latin-1",
+    "unicode_escape",
+    "utf-8",
+    "utf-8-sig",
+    "utf-16",
+    "utf-16-be",
+    "utf-16-le",
+)
 """which Python loads from files when they are first used, and that is too late here"""
 _TEXT_MAX = 16384
 _NO_MEMORY = ("annot allocate memory", "failed to map segment")
