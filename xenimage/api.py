@@ -57,8 +57,8 @@ if TYPE_CHECKING:
     from xenimage.containers.bundle.forward import Forward
     from xenimage.limits import Limits
     from xenimage.model.disk import Disk, DiskFacts
-    from xenimage.model.guest.free import FreeSpace
     from xenimage.model.guest.facts import GuestFacts
+    from xenimage.model.guest.free import FreeSpace
     from xenimage.model.host import GlanceHost
     from xenimage.model.image import (
         ImageFacts,
