@@ -39,6 +39,16 @@ KINDS = by_code(
             mend=Mend.CHOICE,
         ),
         FindingKind(
+            code="windows.state.volume",
+            title="Volume that was not closed",
+            severity=Severity.WARNING,
+            what="The NTFS on {places} says that it was not closed.",
+            why="Windows checks it at the first start of each server, which takes long; what was written last may be"
+            " lost.",
+            act=_OFF,
+            mend=Mend.CHOICE,
+        ),
+        FindingKind(
             code="windows.state.hibernated",
             title="Windows that sleeps",
             severity=Severity.ERROR,
@@ -78,11 +88,23 @@ def judge(facts: GuestFacts, profile: Profile) -> Iterator[Finding]:
         names = " and ".join(each.name for each in dirty) + (" was" if len(dirty) == 1 else " were")
         evidence = tuple(f"{each.path}: the sequence numbers of its header differ" for each in dirty)
         yield KINDS["windows.state.dirty"].found(names=names, evidence=evidence)
+    volumes = list(_unclosed(facts))
+    if volumes:
+        evidence = tuple(f"{place}: $Volume has the flag dirty" for place in volumes)
+        yield KINDS["windows.state.volume"].found(places=" and ".join(volumes), evidence=evidence)
     if windows.hibernation is not None and windows.hibernation.holds_system:
         evidence = (f"{windows.hibernation.path}: begins with {windows.hibernation.signature}",)
         yield KINDS["windows.state.hibernated"].found(evidence=evidence)
     if windows.reboot_pending:
         yield KINDS["windows.state.restart"].found(evidence=windows.reboot_pending)
+
+
+def _unclosed(facts: GuestFacts) -> Iterator[str]:
+    """Places of volumes that say so of themselves."""
+    for disk in facts.disks:
+        for partition in disk.partitions:
+            if partition.volume is not None and partition.volume.kind == "ntfs" and partition.volume.dirty:
+                yield f"disk {disk.index}" + (f", partition {partition.number}" if partition.number else "")
 
 
 CHECK = Check(

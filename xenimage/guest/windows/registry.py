@@ -37,14 +37,8 @@ class Registry:
         self._limits = limits
         self._system = self._open("SYSTEM")
         self._software = self._open("SOFTWARE")
-        self.control_set = ""
+        self.control_set = self._current_set() if self._system is not None else ""
         """``ControlSet001``; empty where SYSTEM cannot be read"""
-        if self._system is not None:
-            number = None
-            with notes.tried(f"SYSTEM\\Select on {place}"):
-                select = self._system.key("Select")
-                number = select.integer("Current") if select else None
-            self.control_set = f"ControlSet{(number or 1) % 1000:03d}"
 
     def _open(self, name: str) -> Hive | None:
         path = f"{self.root}/System32/config/{name}"
@@ -57,6 +51,14 @@ class Registry:
             self.files.append(HiveFile(name=name, path=self.tree.spelled(path), size=len(data), dirty=hive.dirty))
             return hive
         return None
+
+    def _current_set(self) -> str:
+        number = self.integer(self.system("Select"), "Current") or 1
+        name = f"ControlSet{number % 1000:03d}"
+        if self.system(name) is None:
+            self.notes.add(f"SYSTEM\\{name} on {self.place}", "there is no such key")
+            return ""
+        return name
 
     def system(self, path: str) -> Key | None:
         """A key of SYSTEM; None if there is none, or the way there is damaged, which is noted."""

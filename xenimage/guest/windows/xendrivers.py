@@ -35,7 +35,7 @@ DRIVERS = (
     "xenhid", *LEGACY,
 )  # fmt: skip
 AGENTS = (
-    "xenbus_monitor", "xencons_monitor", "XenSvc", "xensvc", "InstallAgent", "xenagent", "xenplusXN", "XenInstall",
+    "xenbus_monitor", "xencons_monitor", "XenSvc", "InstallAgent", "xenagent", "xenplusXN", "XenInstall",
     "XenPVInstall",
 )  # fmt: skip
 FILTERS = ("xenfilt", "scsifilt")
@@ -71,7 +71,7 @@ def xen_drivers(registry: Registry) -> XenDrivers:
         version=version,
         vendors=tuple(sorted(_vendors(children, bound, staged))),
         services=services,
-        agents=_unique(registry.services(AGENTS)),
+        agents=registry.services(AGENTS),
         active=active,
         precedence=ranks,
         precedence_key=ranks_key,
@@ -82,10 +82,6 @@ def xen_drivers(registry: Registry) -> XenDrivers:
         filters=tuple(_filters(registry)),
         unplug=_unplug(registry),
     )
-
-
-def _unique(services: Iterable[Service]) -> tuple[Service, ...]:
-    return tuple({each.key.lower(): each for each in services}.values())
 
 
 def _devices(registry: Registry) -> Iterator[PciDevice]:

@@ -64,7 +64,8 @@ class StatesTest(unittest.TestCase):
         kinds = {kind.code for check in windows.CHECKS for kind in check.kinds}
         made = {code for case in CASES for code in (*case.errors, *case.warnings, *case.infos)}
         elsewhere = {
-            "windows.device-id.trap", "windows.state.hive", "windows.boot.store", "windows.boot.manager",
+            "windows.device-id.trap", "windows.state.hive", "windows.state.volume", "windows.boot.store",
+            "windows.boot.manager",
         }  # fmt: skip
         self.assertEqual(kinds, made | elsewhere)
 
@@ -153,11 +154,15 @@ class DamageTest(unittest.TestCase):
         for name, others in (("SYSTEM", []), ("SOFTWARE", [])):
             drive = guest.drive() | {f"Windows/System32/config/{name}": b"regf" + bytes(4096)}
             facts = look_at(guest, drive)
-            self.assertEqual(["windows.state.hive", "guest.inspection.unread", *others], self.found(facts), name)
+            self.assertEqual(
+                ["windows.state.hive", "windows.state.volume", "guest.inspection.unread", *others],
+                self.found(facts),
+                name,
+            )
 
     def test_a_hive_that_cannot_be_read(self) -> None:
         facts = look_at(Guest(), broken=["Windows/System32/config/SYSTEM"])
-        self.assertEqual(["windows.state.hive", "guest.inspection.unread"], self.found(facts))
+        self.assertEqual(["windows.state.hive", "windows.state.volume", "guest.inspection.unread"], self.found(facts))
         (found,) = (each for each in registry.judge(facts, TARGET) if each.code == "windows.state.hive")
         self.assertEqual("The registry hive SYSTEM cannot be read.", found.what)
         self.assertIn("disk 0, partition 3", found.evidence[0])
