@@ -96,11 +96,17 @@ class _Inspection:
 
     def _look_for_linux(self, place: Place, tree: Tree, volumes: Mapping[str, FileSystem]) -> None:
         esp = self.survey.esp(place.disk)
-        with self._notes.tried(f"Linux on {place.name}"):
-            found = linux.look(tree, place.name, self._notes, esp[1] if esp else None, volumes, self._limits)
-            if found is not None:
-                self._systems.append(f"Linux on {place.name}")
-                self._linux = self._linux or found
+        name = f"Linux on {place.name}"
+
+        def tell(found: LinuxFacts) -> None:
+            if name not in self._systems:
+                self._systems.append(name)
+            if self._linux is None or self._linux.place == found.place:
+                self._linux = found
+            self._told()
+
+        with self._notes.tried(name):
+            linux.look(tree, place.name, self._notes, esp[1] if esp else None, volumes, self._limits, tell=tell)
 
     def _told(self) -> None:
         self._tell(self.facts(""))

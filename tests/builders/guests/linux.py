@@ -22,10 +22,13 @@ import lz4.frame
 import zstandard
 
 from tests.builders.guests import files as trees
+from tests.builders.guests import lvm as groups
 from tests.builders.guests.files import Link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from tests.builders.guests.files import Files
 
 VERSION = "6.1.0-42-amd64"
 UUID = "0b3f4a52-6f0e-4a77-9a53-6a0c2f0f6c11"
@@ -34,6 +37,9 @@ INSTANCE = "i-0000002a"
 MACHINE_ID = "0123456789abcdef0123456789abcdef"
 MIB = 1 << 20
 SECTOR = 512
+GPT_LINUX, GPT_LVM = "0FC63DAF-8483-4772-8E79-3D69D8477DE4", "E6D6D379-F507-44C2-A23C-238F2A3DF928"
+PROGRAMS: Mapping[str, pathlib.Path | None] = {"EFI/BOOT/BOOTX64.EFI": None, "EFI/debian/grubx64.efi": None}
+GROUP, LOGICAL = "vg", "root"
 PROGRAM_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 OS_RELEASE = """PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
 NAME="Debian GNU/Linux"
@@ -199,17 +205,22 @@ def run(*command: str | os.PathLike[str], data: str = "") -> str:
     return done.stdout
 
 
-def make_volume(path: pathlib.Path, folder: pathlib.Path, kind: str, size: int, uuid: str = UUID) -> None:
-    """A file system of *kind* with everything in *folder*; *size* in MiB. XFS has 300 MiB or more."""
+def make_volume(
+    path: pathlib.Path, folder: pathlib.Path, kind: str, size: int, *, uuid: str = UUID, prefix: tuple[str, ...] = ()
+) -> None:
+    """A file system of *kind* with everything in *folder*; *size* in MiB. XFS has 300 MiB or more.
+
+    :param prefix: of the command, where it needs somebody else's rights to read the files.
+    """
     with path.open("wb") as file:
         file.truncate(size * MIB)
     if kind == "xfs":
         prototype = path.with_suffix(".proto")
         prototype.write_text("".join(f"{line}\n" for line in _prototype(folder)))
-        run("mkfs.xfs", "-q", "-L", "root", "-m", f"uuid={uuid}", "-p", prototype, path)
+        run(*prefix, "mkfs.xfs", "-q", "-L", "root", "-m", f"uuid={uuid}", "-p", prototype, path)
         prototype.unlink()
     else:
-        run("mke2fs", "-q", "-F", "-t", kind, "-U", uuid, "-L", "root", "-d", folder, path)
+        run(*prefix, "mke2fs", "-q", "-F", "-t", kind, "-U", uuid, "-L", "root", "-d", folder, path)
 
 
 def _prototype(folder: pathlib.Path) -> Iterator[str]:
@@ -236,8 +247,8 @@ def _described(folder: str) -> Iterator[str]:
             yield f"{entry.name} -{what} {entry.path}"
 
 
-def make_esp(path: pathlib.Path, programs: Iterable[str], size: int = 64) -> None:
-    """A FAT volume with boot loaders that do nothing at these paths, as ``EFI/BOOT/BOOTX64.EFI``."""
+def make_esp(path: pathlib.Path, programs: Mapping[str, pathlib.Path | None], size: int = 64) -> None:
+    """A FAT volume with boot loaders at these paths, as ``EFI/BOOT/BOOTX64.EFI``; None for one that does nothing."""
     with path.open("wb") as file:
         file.truncate(size * MIB)
     run("mkfs.vfat", "-F", "32", "-n", "EFI", "-i", ESP_UUID.replace("-", ""), path)
@@ -245,19 +256,32 @@ def make_esp(path: pathlib.Path, programs: Iterable[str], size: int = 64) -> Non
         program.write(b"MZ" + bytes(62))
         program.flush()
         made: set[str] = set()
-        for each in programs:
+        for each, content in programs.items():
             parts = each.split("/")
             for end in range(1, len(parts)):
                 folder = "/".join(parts[:end])
                 if folder not in made:
                     run("mmd", "-i", path, f"::/{folder}")
                     made.add(folder)
-            run("mcopy", "-i", path, program.name, f"::/{each}")
+            run("mcopy", "-i", path, content or program.name, f"::/{each}")
 
 
 def place(volume: pathlib.Path, disk: pathlib.Path, start: int) -> None:
     """Copy a volume to *start* MiB of a disk; holes stay holes."""
     run("dd", f"if={volume}", f"of={disk}", "bs=1M", f"seek={start}", "conv=notrunc,sparse", "status=none")
+
+
+def make_physical(path: pathlib.Path, volume: pathlib.Path) -> None:
+    """A physical volume of LVM with one logical volume, :data:`GROUP`/:data:`LOGICAL`, of this content."""
+    size = volume.stat().st_size
+    logical = groups.Logical(name=LOGICAL, segments=[groups.Segment(count=size // groups.EXTENT)])
+    identifier = "p" * 32
+    with path.open("wb") as file:
+        file.truncate(groups.START + size)
+        for offset, data in groups.physical_volume(identifier, groups.text(GROUP, [identifier], [logical]), {}).items():
+            file.seek(offset)
+            file.write(data)
+    place(volume, path, groups.START // MIB)
 
 
 def make_mbr(disk: pathlib.Path, volume: pathlib.Path, type_: str = "83", *, code: bool = True) -> None:
@@ -276,8 +300,8 @@ def make_mbr(disk: pathlib.Path, volume: pathlib.Path, type_: str = "83", *, cod
 def make_gpt(
     disk: pathlib.Path,
     volume: pathlib.Path,
-    programs: Iterable[str] = ("EFI/BOOT/BOOTX64.EFI", "EFI/debian/grubx64.efi"),
-    type_: str = "0FC63DAF-8483-4772-8E79-3D69D8477DE4",
+    programs: Mapping[str, pathlib.Path | None] = PROGRAMS,
+    type_: str = GPT_LINUX,
 ) -> None:
     """A disk with an EFI system partition and another one."""
     size = volume.stat().st_size // MIB
@@ -296,14 +320,22 @@ def make_gpt(
     esp.unlink()
 
 
-def make_disk(disk: pathlib.Path, state: State = GOOD, *, kind: str = "ext4", **changes: str) -> pathlib.Path:
+def make_disk(
+    disk: pathlib.Path, state: State = GOOD, *, kind: str = "ext4", lvm: bool = False, changes: Files | None = None
+) -> pathlib.Path:
     """A disk with that system: MBR for a BIOS, GPT for UEFI. *changes*: files by path, over those of the state."""
     folder = pathlib.Path(tempfile.mkdtemp(dir=disk.parent))
     volume = disk.with_suffix(".volume")
     try:
-        trees.write({**files(state), **changes}, folder)
+        trees.write({**files(state), **(changes or {})}, folder)
         make_volume(volume, folder, kind, 320 if kind == "xfs" else 32)
-        (make_gpt if state.efi else make_mbr)(disk, volume)
+        if lvm:
+            make_physical(disk, volume)
+            disk.replace(volume)
+        if state.efi:
+            make_gpt(disk, volume, type_=GPT_LVM if lvm else GPT_LINUX)
+        else:
+            make_mbr(disk, volume, "8e" if lvm else "83")
     finally:
         shutil.rmtree(folder)
         volume.unlink(missing_ok=True)

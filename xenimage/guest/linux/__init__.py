@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from xenimage.guest.linux import cloudinit, fstab, grub, identity, kernels, loaders, release, ssh, tools
@@ -9,7 +10,7 @@ from xenimage.guest.linux.root import Root
 from xenimage.model.guest.linux import LinuxFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from xenimage.guest.filesystems.base import FileSystem
     from xenimage.guest.notes import Notes
@@ -20,8 +21,15 @@ _SIGNS = (*release.OS_RELEASE, *release.OLDER, fstab.FSTAB)
 """A volume with one of these is a root; of a link it does not matter where it leads, which may be another volume."""
 
 
-def look(
-    tree: Tree, place: str, notes: Notes, esp: Tree | None, volumes: Mapping[str, FileSystem], limits: Limits
+def look(  # noqa: PLR0913 - everything that an inspection has at hand
+    tree: Tree,
+    place: str,
+    notes: Notes,
+    esp: Tree | None,
+    volumes: Mapping[str, FileSystem],
+    limits: Limits,
+    *,
+    tell: Callable[[LinuxFacts], None] | None = None,
 ) -> LinuxFacts | None:
     """Look at the system whose root *tree* holds; None if there is none in it.
 
@@ -29,29 +37,60 @@ def look(
     :param place: where it lies, as people are told.
     :param esp: the EFI system partition.
     :param volumes: by ``UUID=...``, ``LABEL=...``, ``PARTUUID=...`` and ``/dev/group/volume``.
+    :param tell: called with what is known whenever it has become more: an early end loses no more than one step.
     :raises Stopped: the inspection must end.
     """
     root = Root(tree, place, notes)
     if not any(root.entry(path, follow=False) is not None for path in _SIGNS):
         return None
+    facts = LinuxFacts(place=place)
+    for step in (_volumes, _system, _settings, _kernels):
+        facts = step(facts, root, _Around(esp=esp, volumes=volumes, limits=limits))
+        if tell is not None:
+            tell(facts)
+    return facts
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Around:
+    """What there is besides the root."""
+
+    esp: Tree | None
+    volumes: Mapping[str, FileSystem]
+    limits: Limits
+
+
+def _volumes(facts: LinuxFacts, root: Root, around: _Around) -> LinuxFacts:
+    """First: the rest may lie on them."""
     mounts = fstab.mounts(root)
-    mounted, unmounted = fstab.mount_own(tree, mounts, volumes, esp)
-    lines = grub.command_lines(root)
-    return LinuxFacts(
-        place=place,
+    mounted, unmounted = fstab.mount_own(root, mounts, around.volumes, around.esp)
+    return dataclasses.replace(
+        facts, mounts=mounts, mounted=mounted, unmounted=unmounted, crypts=fstab.crypts(root), resume=fstab.resume(root)
+    )
+
+
+def _system(facts: LinuxFacts, root: Root, around: _Around) -> LinuxFacts:
+    return dataclasses.replace(
+        facts,
         distribution=release.distribution(root),
         architecture=release.architecture(root),
-        kernels=kernels.kernels(root, lines, limits),
-        bootloaders=loaders.bootloaders(root, esp),
-        command_lines=lines,
-        mounts=mounts,
-        crypts=fstab.crypts(root),
-        resume=fstab.resume(root),
-        blacklist=tools.blacklist(root),
-        cloud_init=cloudinit.cloud_init(root, lines),
+        bootloaders=loaders.bootloaders(root, around.esp),
+        command_lines=grub.command_lines(root),
+    )
+
+
+def _settings(facts: LinuxFacts, root: Root, around: _Around) -> LinuxFacts:
+    del around
+    return dataclasses.replace(
+        facts,
+        cloud_init=cloudinit.cloud_init(root, facts.command_lines),
         ssh=ssh.ssh(root),
         identity=identity.identity(root),
         tools=tools.tools(root),
-        mounted=mounted,
-        unmounted=unmounted,
+        blacklist=tools.blacklist(root),
     )
+
+
+def _kernels(facts: LinuxFacts, root: Root, around: _Around) -> LinuxFacts:
+    """Last: this reads most."""
+    return dataclasses.replace(facts, kernels=kernels.kernels(root, facts.command_lines, around.limits))

@@ -18,8 +18,9 @@ FSTAB = "etc/fstab"
 CRYPTTAB = "etc/crypttab"
 OWN = ("usr", "var", "boot", "boot/efi", "efi", "var/lib", "opt", "home", "root")
 """directories that are looked into, and may be volumes of their own; outer ones first"""
-ESP = "boot/efi"
 
+_ESPS = ("boot/efi", "efi")
+_NO_DISK = ("tmpfs", "nfs", "nfs4", "cifs", "autofs", "overlay")
 _TAGS = ("UUID=", "LABEL=", "PARTUUID=", "PARTLABEL=")
 _BY = "/dev/disk/by-"
 _ESCAPED = re.compile(r"\\([0-7]{3})")
@@ -80,34 +81,40 @@ def _unescaped(field: str) -> str:
 
 
 def mount_own(
-    tree: Tree, found: tuple[Mount, ...], volumes: Mapping[str, FileSystem], esp: Tree | None
+    root: Root, found: tuple[Mount, ...], volumes: Mapping[str, FileSystem], esp: Tree | None
 ) -> tuple[tuple[str, ...], tuple[Mount, ...]]:
-    """Mount into *tree* what fstab puts at directories that are looked into.
+    """Mount into the tree of *root* what fstab puts at directories that are looked into.
 
     :param volumes: by ``UUID=...``, ``LABEL=...``, ``PARTUUID=...``, ``/dev/group/volume``.
     :param esp: mounted where nothing else is, as there are systems that mount it by themselves.
     :return: what was mounted, and what was not found.
     """
     folded = {name.casefold(): volume for name, volume in volumes.items()}
-    mounted, missing = [], []
     places = {each.path.strip("/"): each for each in found}
+    mounted, missing = {}, []
     for path in OWN:
         each = places.get(path)
-        if each is None:
-            continue
-        volume = folded.get(tagged(each.device).casefold())
-        if volume is not None:
-            tree.mount(path, volume)
-            mounted.append(f"/{path}: {each.device}")
-        elif path in ("boot/efi", "efi") and esp is not None:
-            tree.mount(path, esp.root)
-            mounted.append(f"/{path}: EFI system partition")
-        elif "noauto" not in each.options and not each.type.startswith(("tmpfs", "nfs", "cifs", "auto")):
+        volume = folded.get(tagged(each.device).casefold()) if each else None
+        if each is not None and volume is not None:
+            _mount(root, path, volume)
+            mounted[path] = each.device
+        elif each is not None and not (path in _ESPS and esp is not None) and _wanted(each):
             missing.append(each)
-    if esp is not None and not any(entry.startswith((f"/{ESP}:", "/efi:", "/boot: EFI")) for entry in mounted):
-        tree.mount(ESP, esp.root)
-        mounted.append(f"/{ESP}: EFI system partition")
-    return tuple(mounted), tuple(missing)
+    if esp is not None and not mounted.keys() & set(_ESPS):
+        path = next((path for path in _ESPS if path in places), _ESPS[0])
+        _mount(root, path, esp.root)
+        mounted[path] = "EFI system partition"
+    return tuple(f"/{path}: {device}" for path, device in mounted.items()), tuple(missing)
+
+
+def _mount(root: Root, path: str, volume: FileSystem) -> None:
+    with root.notes.tried(root.called(path)):
+        root.tree.mount(path, volume)
+
+
+def _wanted(mount: Mount) -> bool:
+    """Whether what it holds belongs to the system, and is on a disk."""
+    return "noauto" not in mount.options and mount.type not in _NO_DISK
 
 
 def tagged(device: str) -> str:

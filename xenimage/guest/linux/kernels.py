@@ -58,7 +58,7 @@ def _images(root: Root) -> Iterator[tuple[str, str]]:
     found = False
     for name in root.names("boot"):
         match = _IMAGE.match(name)
-        if match and not name.endswith(_NO_IMAGE):
+        if match and not name.endswith(_NO_IMAGE) and root.is_file(f"boot/{name}"):
             found = True
             yield match["version"], f"boot/{name}"
     if not found:

@@ -10,7 +10,7 @@ from tests.builders.guests import linux as build
 from tests.builders.guests.files import Link, MemoryFileSystem
 from tests.builders.guests.linux import GOOD, UUID, VERSION, State
 from xenimage.guest.linux import look
-from xenimage.guest.notes import Notes
+from xenimage.guest.notes import Notes, Stopped
 from xenimage.guest.tree import Tree
 from xenimage.limits import STRICT
 from xenimage.model.guest.layout import Volume
@@ -470,6 +470,21 @@ class TablesTest(unittest.TestCase):
 
 
 class BoundsTest(unittest.TestCase):
+    def test_an_early_end_loses_one_step(self) -> None:
+        told: list[LinuxFacts] = []
+
+        class Ending(MemoryFileSystem):
+            def read(self, path: str, length: int, offset: int = 0) -> bytes:
+                if "initrd" in path:
+                    raise Stopped("took longer than 30 s")
+                return super().read(path, length, offset)
+
+        tree = Tree(Ending(build.files()), STRICT)
+        with self.assertRaises(Stopped):
+            look(tree, "disk 0", Notes(), None, {}, STRICT, tell=told.append)
+        self.assertEqual(3, len(told))
+        self.assertEqual(dataclasses.replace(seen(), kernels=(), place="disk 0"), told[-1])
+
     def test_long_and_wide_files(self) -> None:
         line = "UUID=x /x ext4\n"
         facts = seen({"etc/fstab": line * 30_000, GRUB: "menuentry x {\nlinux /a root=b\n}\n" * 5000})
