@@ -51,6 +51,8 @@ def free_ranges(area: Area, most: int) -> Ranges:
     _require_known(superblock)
     _require_sound(superblock, area.size)
     _require_clean(superblock)
+    if superblock.groups > _GROUPS_MAX:
+        raise UnsupportedError(f"it has {superblock.groups} groups, more than {_GROUPS_MAX}")
     return _Volume(area, superblock).free_ranges(most)
 
 
@@ -76,8 +78,6 @@ def _require_known(superblock: Superblock) -> None:
                 raise UnsupportedError(f"it uses the feature {_NAMES[what].get(bit) or f'{what} {bit:#x}'}")
     if superblock.ro_compat & layout.METADATA_CSUM and superblock.checksum_type != 1:
         raise UnsupportedError(f"its checksums are of the unknown type {superblock.checksum_type}")
-    if superblock.groups > _GROUPS_MAX:
-        raise UnsupportedError(f"it has {superblock.groups} groups, more than {_GROUPS_MAX}")
 
 
 def _require_clean(superblock: Superblock) -> None:

@@ -23,7 +23,7 @@ FIXED = 16
 
 # Types of attributes.
 ATTRIBUTE_LIST, VOLUME_INFORMATION, DATA, INDEX_ROOT, INDEX_ALLOCATION = 0x20, 0x70, 0x80, 0x90, 0xA0
-INDEX_BITMAP, END = 0xB0, 0xFFFFFFFF
+USED, END = 0xB0, 0xFFFFFFFF
 
 COMPRESSED, ENCRYPTED, SPARSE = 0x00FF, 0x4000, 0x8000
 """flags of an attribute"""
@@ -42,6 +42,8 @@ SHADOW_CATALOG_AT = 0x30
 _BOOT = struct.Struct("<11xHB26xQQQb3xb")
 _RECORD = struct.Struct("<4sHHQHHHHIIQ")
 _ATTRIBUTE = struct.Struct("<IIBBHHH")
+_START = struct.Struct("<IIB")
+_FLAGS_AT = 0x16
 _RESIDENT = struct.Struct("<IH")
 _AWAY = struct.Struct("<QQHH4xQQQ")
 
@@ -158,10 +160,12 @@ def parse_record(data: bytes, number: int, clusters: int) -> Record:
     if used > len(whole):
         raise FormatError(f"{used} bytes of record {number} are in use, of {len(whole)}")
     attributes: list[Attribute] = []
-    while at + 8 <= used:
-        kind, length = struct.unpack_from("<II", whole, at)
-        if kind == END:
+    while at + 4 <= used:
+        if whole[at : at + 4] == b"\xff\xff\xff\xff":
             return Record(number, sequence, bool(flags & 1), base & 0xFFFFFFFFFFFF, tuple(attributes))
+        if at + 24 > used:
+            break
+        length = struct.unpack_from("<I", whole, at + 4)[0]
         if length < 24 or length % 8 or at + length > used:
             raise FormatError(f"an attribute of record {number} has {length} bytes")
         attributes.append(_parse_attribute(whole[at : at + length], clusters))
@@ -206,6 +210,34 @@ def _parse_runs(data: bytes, clusters: int) -> list[tuple[int | None, int]]:
         runs.append((cluster if step_size else None, count))
         at = end
     return runs
+
+
+def record_runs(data: bytes, clusters: int) -> Iterator[tuple[int, int]]:
+    """Yield (first, behind the last) clusters of everything that a record describes, without the rest of it.
+
+    :raises FormatError: the record is damaged.
+    """
+    if not data[_FLAGS_AT] & 1:
+        return
+    whole = mended(data, b"FILE")
+    at, used = struct.unpack_from("<H", whole, 0x14)[0], struct.unpack_from("<I", whole, 0x18)[0]
+    while at + 24 <= min(used, len(whole)):
+        kind, length, away = _START.unpack_from(whole, at)
+        if kind == END:
+            return
+        if length < 24 or at + length > used:
+            break
+        if away:
+            if length < 64:
+                break
+            place = at + struct.unpack_from("<H", whole, at + 32)[0]
+            for cluster, count in _parse_runs(whole[place : at + length], clusters):
+                if cluster is not None:
+                    yield cluster, cluster + count
+        at += length
+    # The mark of the end has four bytes, and may be the last thing of a record.
+    if whole[at : at + 4] != b"\xff\xff\xff\xff":
+        raise FormatError("the attributes of a record have no end")
 
 
 def log_closed(pages: Sequence[bytes]) -> bool:

@@ -1,7 +1,7 @@
 """Free clusters of NTFS, by its bitmap; and the clusters of files whose content Windows makes anew when it starts.
 
-The bitmap has no checksum. What can be told is whether the volume was closed, whether anything else relies on its free
-clusters, and whether the bitmap knows of the clusters in which the volume's own tables stand.
+The bitmap has no checksum, so it is held against the master file table: no cluster of any file may be free in it. And
+the volume must have been closed, and nothing else may rely on what is free.
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ _DUMPS = (b"PAGEDUMP", b"PAGEDU64")
 """what a page file begins with that holds the memory of a Windows which broke down"""
 _INDEX = "$I30"
 _PIECE = 64 * KIB
-"""bytes of the bitmap that are looked at together"""
+"""bytes of a table that are looked at together"""
 _LIST_MAX = 256 * KIB
 """bytes of an attribute list; more is not possible"""
 _DIRECTORY_MAX = 64 * MIB
+_BITMAP_MAX = 64 * MIB
+"""bytes: 2 TiB in clusters of 4 KiB"""
 _RUNS_MAX = 1 << 20
 """runs of one attribute"""
 
@@ -73,8 +75,6 @@ class _Volume:
         self._area = area
         self.boot = Boot.parse(area.read(0, layout.BOOT_SIZE), area.size)
         self._mft = [(self.boot.mft, -(-layout.FIXED * self.boot.record_size // self.boot.cluster_size))]
-        self._claims: list[tuple[int, int]] = [(0, 1)]
-        """clusters that cannot be free, as far as they were met"""
         table = self._content(self._record(layout.MFT), layout.DATA)
         if not table.runs or table.runs[0][0] != self.boot.mft:
             raise FormatError("the boot sector and the master file table disagree about where that stands")
@@ -168,7 +168,6 @@ class _Volume:
         if flags & layout.DIRTY:
             raise NotReadyError(f"it is marked for a check (flags {flags:#x})")
         log = self._content(self._record(layout.LOG), layout.DATA)
-        self._claims += log.clusters()
         head = self._head(log, 2 * _PIECE)
         if head.startswith(layout.LOG_EMPTY) and head == b"\xff" * len(head):
             return
@@ -202,7 +201,6 @@ class _Volume:
             if content.plain:
                 found += content.clusters()
         found.sort()
-        self._claims += found
         return found
 
     def _wanted(self) -> dict[str, Record]:
@@ -226,11 +224,10 @@ class _Volume:
         if not root.find(layout.INDEX_ALLOCATION, _INDEX) and not root.find(layout.ATTRIBUTE_LIST):
             return
         blocks = self._content(root, layout.INDEX_ALLOCATION, _INDEX)
-        self._claims += blocks.clusters()
         size = int.from_bytes(head[8:12], "little")
         if size not in (512 << shift for shift in range(8)) or blocks.size > _DIRECTORY_MAX:
             raise UnsupportedError(f"its root directory has {blocks.size} bytes, in blocks of {size}")
-        used = self._content(root, layout.INDEX_BITMAP, _INDEX)
+        used = self._content(root, layout.USED, _INDEX)
         bitmap = self._head(used, _DIRECTORY_MAX // 512 // 8)
         data = self._head(blocks, blocks.size)
         for number in range(blocks.size // size):
@@ -243,24 +240,52 @@ class _Volume:
         """Yield the ranges of free clusters.
 
         :raises FormatError: the bitmap is too short, or calls clusters free that are not.
+        :raises UnsupportedError: it is too large to be held.
         """
-        bitmap = self._content(self._record(layout.BITMAP), layout.DATA)
+        content = self._content(self._record(layout.BITMAP), layout.DATA)
         length = -(-self.boot.clusters // 8)
-        if bitmap.size < length:
-            raise FormatError(f"its bitmap has {bitmap.size} bytes", expected=f"{length}")
-        self._claims += bitmap.clusters()
-        self._claims += ((cluster, cluster + count) for cluster, count in self._mft)
-        claims = _joined(self._claims)
-        runs = _there(bitmap.runs)
+        if content.size < length:
+            raise FormatError(f"its bitmap has {content.size} bytes", expected=f"{length}")
+        if length > _BITMAP_MAX:
+            raise UnsupportedError(f"its bitmap has {length} bytes, more than {_BITMAP_MAX}")
+        bitmap = self._head(content, length)
+        self._require_used(bitmap, 0, 1)
+        for first, stop in self._described():
+            self._require_used(bitmap, first, stop)
         for offset in range(0, length, _PIECE):
-            part = min(_PIECE, length - offset)
-            value = bitmap.value
-            data = self._clusters(runs, offset, part) if value is None else value[offset : offset + part]
             first = 8 * offset
-            for start, stop in clear_runs(data, min(8 * part, self.boot.clusters - first)):
-                if next(claims.touching(first + start, first + stop), None):
-                    raise FormatError("its bitmap calls clusters free in which its own tables stand")
+            bits = min(8 * _PIECE, self.boot.clusters - first)
+            for start, stop in clear_runs(bitmap[offset : offset + _PIECE], bits):
                 yield first + start, first + stop
+
+    def _described(self) -> Iterator[tuple[int, int]]:
+        """Yield the ranges of clusters of all files."""
+        table = self._record(layout.MFT)
+        used = self._content(table, layout.USED)
+        size, total = self.boot.record_size, self._content(table, layout.DATA).size
+        records = self._head(used, -(-total // size // 8) + 1)
+        piece = max(_PIECE, size)
+        for offset in range(0, total // size * size, piece):
+            data = self._clusters(self._mft, offset, min(piece, total // size * size - offset))
+            for at in range(0, len(data), size):
+                number = (offset + at) // size
+                if data[at : at + 4] == b"FILE":
+                    yield from layout.record_runs(data[at : at + size], self.boot.clusters)
+                elif records[number // 8 : number // 8 + 1] and records[number // 8] >> number % 8 & 1:
+                    raise FormatError(f"record {number} of the master file table is in use, and damaged")
+
+    def _require_used(self, bitmap: bytes, first: int, stop: int) -> None:
+        """Hold clusters of a file against the bitmap.
+
+        :raises FormatError: it calls one of them free.
+        """
+        start, end = first // 8, -(-stop // 8)
+        if bitmap.count(b"\xff", start, end) == end - start:
+            return
+        bits = int.from_bytes(bitmap[start:end], "little") >> first - 8 * start
+        wanted = (1 << stop - first) - 1
+        if bits & wanted != wanted:
+            raise FormatError("its bitmap calls clusters free that belong to a file")
 
 
 def _there(runs: list[tuple[int | None, int]] | tuple[tuple[int | None, int], ...]) -> list[tuple[int, int]]:
@@ -269,12 +294,3 @@ def _there(runs: list[tuple[int | None, int]] | tuple[tuple[int | None, int], ..
     if len(found) != len(runs):
         raise FormatError("a table of the volume has holes")
     return found
-
-
-def _joined(claims: list[tuple[int, int]]) -> Ranges:
-    claims.sort()
-    joined = Ranges(len(claims))
-    for start, stop in claims:
-        end = joined.stops[-1] if joined.stops else 0
-        joined.add(max(start, end), max(stop, end))
-    return joined
