@@ -51,20 +51,34 @@ class RefusedTest(unittest.TestCase):
     """So damaged, or so hostile, that nothing is said of the content."""
 
     def refused(self, data: bytes, kind: type[XenimageError], text: str, limits: Limits = STRICT) -> None:
+        self.error(data, kind, text, limits)
+
+    def error(self, data: bytes, kind: type[XenimageError], text: str, limits: Limits = STRICT) -> XenimageError:
         with self.assertRaisesRegex(kind, text) as caught:
             open_bundle(MemorySource(data, "x.tgz"), limits)
         self.assertTrue(str(caught.exception).startswith("x.tgz: "), str(caught.exception))
+        return caught.exception
 
     def test_not_gzip(self) -> None:
         plain = build.tar([Entry("0.vhd", b"abc")])
-        for data, text in (
-            (plain, "is not in gzip format but a plain tar"),
-            (lzma.compress(plain), "but xz"),
-            (b"conectix" + bytes(512), "but a bare VHD"),
-            (b"", "is not in gzip format"),
-            (b"hello", "is not in gzip format"),
+        for data, text, tip in (
+            (plain, " but tar,", "Run gzip on it"),
+            (lzma.compress(plain), " but xz,", "xz -d"),
+            (b"conectix" + bytes(512), " but vhd,", "xenimage disk show"),
+            (b"QFI\xfb" + bytes(512), " but qcow2,", "xenimage bundle create"),
+            (b"KDMV" + bytes(512), " but vmdk,", "xenimage disk show"),
+            (b"vhdxfile" + bytes(512), " but VHDX,", "qemu-img convert -O qcow2 x.tgz disk.qcow2"),
+            (b"", ",", "xenimage disk show"),
+            (b"hello", ",", "xenimage disk show"),
         ):
-            self.refused(data, FormatError, text)
+            error = self.error(
+                data, FormatError, f"is not in gzip format{text} expected one gzip stream around one tar"
+            )
+            self.assertIn(tip, error.tip)
+
+    def test_gzip_around_something_else(self) -> None:
+        for content in (b"hello" * 1000, bytes(510) + b"\x55\xaa" + bytes(5000)):
+            self.assertIn("gzip -d", self.error(gzip.compress(content), FormatError, "tar header").tip)
 
     def test_truncated(self) -> None:
         data = build.zipped(vhd())

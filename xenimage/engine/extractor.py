@@ -9,9 +9,10 @@ import time
 from typing import TYPE_CHECKING
 
 from xenimage.checks.naming import OLD_NAMES, bare_name
-from xenimage.containers.bundle.archive import Archive, members
+from xenimage.containers.bundle.archive import PACKED, Archive, members
+from xenimage.containers.bundle.reader import placed, require_gzip
 from xenimage.engine.opener import refuse_output
-from xenimage.exceptions import FormatError, UnsafeError
+from xenimage.exceptions import FormatError, LimitError, UnsafeError, UnsupportedError
 from xenimage.model.report import Extracted, ExtractReport
 from xenimage.sinks.file import FileSink, make_directory
 from xenimage.streams.gunzip import GunzipSource
@@ -44,6 +45,7 @@ def extract(source: ByteSource, directory: str, limits: Limits, progress: Progre
     :raises TransferError: the source failed, or a file cannot be written.
     """
     started = time.monotonic()
+    require_gzip(source, limits)
     made = make_directory(directory)
     try:
         files, skipped = _extract(source, directory, limits, progress, force=force)
@@ -82,12 +84,14 @@ def _extract(
                 _copy(content, member, sinks[name])
         content.scan()
         if not sinks:
-            raise FormatError("holds no VHD", expected="0.vhd", where=source.name)
+            raise FormatError("holds no VHD", expected="0.vhd", where=source.name, tip=PACKED)
         for sink in sinks.values():
             sink.flush()
         for sink in sinks.values():
             sink.commit()
         return tuple(Extracted(path=sink.name, size=sink.size) for sink in sinks.values()), tuple(skipped)
+    except (FormatError, UnsupportedError, LimitError) as error:  # of the source; the sinks place theirs
+        raise placed(error, source) from error.__cause__
     finally:
         progress.stop()
         for sink in sinks.values():

@@ -17,7 +17,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from xenimage.containers.bundle.forward import open_forward
-from xenimage.containers.bundle.reader import is_gzip, open_bundle, open_bundle_disk, open_bundle_layers
+from xenimage.containers.bundle.reader import is_gzip, open_bundle, open_bundle_disk, open_bundle_layers, placed
 from xenimage.engine.links import Told, chain_findings, check_links, means
 from xenimage.exceptions import FormatError, LimitError, UnsafeError, UnsupportedError, UsageError
 from xenimage.formats import registry
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from xenimage.containers.bundle.forward import Forward
-    from xenimage.containers.bundle.reader import Bundle
     from xenimage.formats.qcow2.snapshots import Snapshot
     from xenimage.limits import Limits
     from xenimage.model.disk import ByteSource, Disk
@@ -195,7 +194,7 @@ def _open_bundle_chain(options: SourceOptions, limits: Limits, output: str | Non
     refuse_output(output, options.path)
     source = open_file(options.path)
     try:
-        bundle = _open_bundle(source, limits)
+        bundle = open_bundle(source, limits)
         disks: list[Disk] = [_in_stream(disk) for disk in open_bundle_layers(bundle, open_vhd, limits)]
         return Chain(disks=disks, paths=[f"{options.path}:{member.name}" for member in bundle.chain()])
     except BaseException:
@@ -217,6 +216,8 @@ def passing(options: SourceOptions, limits: Limits, output: str | None) -> Itera
     source = PipeSource(sys.stdin.fileno(), "standard input") if piped else open_file(options.path)
     try:
         yield open_forward(source, limits)
+    except FormatError as error:
+        raise placed(error, source) from error.__cause__
     finally:
         source.close()
 
@@ -333,7 +334,7 @@ def _open_one(path: str, limits: Limits, format_name: str | None, snapshot: str 
         if format_name == BUNDLE or (format_name is None and is_gzip(source)):
             if snapshot is not None:
                 raise UsageError("a bundle has no internal snapshots", where=path)
-            bundle = _open_bundle(source, limits, scattered=around.scattered)
+            bundle = open_bundle(source, limits, scattered=around.scattered)
             return _in_stream(open_bundle_disk(bundle, open_vhd, limits))
         return registry.open_disk(
             source,
@@ -385,7 +386,7 @@ def open_stored(source: ByteSource, limits: Limits) -> Disk:
     :raises UnsafeError: it needs a parent or further files. Else as :func:`open_chain`.
     """
     if is_gzip(source):
-        return _in_stream(open_bundle_disk(_open_bundle(source, limits), open_vhd, limits))
+        return _in_stream(open_bundle_disk(open_bundle(source, limits), open_vhd, limits))
     disk = registry.open_disk(source, limits)
     reason = disk.unreadable()
     if reason is not None:
@@ -406,11 +407,3 @@ def stored_bundle(options: SourceOptions) -> bool:
     :raises UsageError: no such file.
     """
     return options.path != PIPE and not options.backing and _is_bundle(options)
-
-
-def _open_bundle(source: ByteSource, limits: Limits, *, scattered: bool = False) -> Bundle:
-    try:
-        return open_bundle(source, limits, scattered=scattered)
-    except FormatError as error:
-        error.tip = error.tip or "If it is no bundle but a packed disk image, unpack it first: gzip -d."
-        raise

@@ -7,7 +7,7 @@ known here or foreign; a file that two formats match is refused, for another pro
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from xenimage.exceptions import FormatError, UnsafeError, UnsupportedError, UsageError
 from xenimage.formats.qcow2.opening import open_qcow2
@@ -108,6 +108,31 @@ def foreign(head: bytes) -> str | None:
     return found.name if found else None
 
 
+class Shown(NamedTuple):
+    """A format that a file shows."""
+
+    name: str
+    tip: str = ""
+    """what to do with a file of a format that is not read here"""
+
+
+def _shown(source: ByteSource, limits: Limits) -> tuple[list[str], _Foreign | None]:
+    """The formats of :data:`NAMES` that *source* shows, raw not among them, and the one that is not read here."""
+    head = source.read(0, min(source.size, max(limits.scratch, _HEAD_MIN)))
+    tail = source.read(max(0, source.size - SECTOR), min(source.size, SECTOR))
+    return [name for name, matches in _MATCHERS.items() if matches(head, tail, source.size)], _foreign(head)
+
+
+def shown(source: ByteSource, limits: Limits) -> tuple[Shown, ...]:
+    """All formats that *source* shows, also such as are not read here; none for raw, and for nothing at all.
+
+    For messages about a file that should be something else. Reads as :func:`detect`.
+    """
+    known, other = _shown(source, limits)
+    foreign = [Shown(other.name, other.tip.format(name=source.name))] if other else []
+    return (*(Shown(name) for name in known), *foreign)
+
+
 def detect(source: ByteSource, limits: Limits) -> str:
     """Tell the format of *source*: one of :data:`NAMES`. Reads its start and its last 512 bytes.
 
@@ -117,10 +142,7 @@ def detect(source: ByteSource, limits: Limits) -> str:
     """
     if source.size == 0:
         raise FormatError("is empty", expected="a disk image", where=source.name)
-    head = source.read(0, min(source.size, max(limits.scratch, _HEAD_MIN)))
-    tail = source.read(max(0, source.size - SECTOR), min(source.size, SECTOR))
-    known = [name for name, matches in _MATCHERS.items() if matches(head, tail, source.size)]
-    other = _foreign(head)
+    known, other = _shown(source, limits)
     names = known + ([other.name] if other else [])
     if len(names) > 1:
         raise UnsafeError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import tarfile
 
@@ -12,6 +13,7 @@ from tests.builders import bundle as build
 from tests.builders.bundle import Entry
 from xenimage import api
 from xenimage.exceptions import FormatError, UnsafeError, UsageError
+from xenimage.model.plan import ConvertOptions, SourceOptions
 
 
 @ddt.ddt
@@ -98,6 +100,33 @@ class ExtractTest(TestCase):
             self.assertEqual(b"old", file.read())
         api.extract_bundle(path, self.target, force=True)
         self.assertEqual(len(self.base), os.path.getsize(there))
+
+    def test_what_is_no_bundle(self) -> None:
+        path = str(self.scratch / "x")
+        self.run_tool("qemu-img", "create", "-q", "-f", "qcow2", path, "8M")
+        with open(path, "rb") as file:
+            disk = file.read()
+        for data, text, tip in (
+            (disk, "is not in gzip format but qcow2", "xenimage disk show"),
+            (gzip.compress(disk), "the tar header at 0x0 of the content is damaged", "gzip -d"),
+            (gzip.compress(bytes(4096)), "holds no VHD", "gzip -d"),
+        ):
+            with open(path, "wb") as file:
+                file.write(data)
+            with self.assertRaisesRegex(FormatError, f"^{path}: {text}") as caught:
+                api.extract_bundle(path, self.target)
+            self.assertIn(tip, caught.exception.tip)
+            self.assertFalse(os.path.exists(self.target))
+
+    @ddt.data("raw", "qcow2")
+    def test_conversion_names_the_file_that_is_no_bundle_too(self, form: str) -> None:
+        path = str(self.scratch / "x.gz")
+        with open(path, "wb") as file:
+            file.write(gzip.compress(b"hello" * 200))
+        wishes = ConvertOptions(source=SourceOptions(path=path), output=self.target, format=form)
+        with self.assertRaisesRegex(FormatError, f"^{path}: the tar header at 0x0") as caught:
+            api.convert_disk(wishes)
+        self.assertIn("gzip -d", caught.exception.tip)
 
     def test_no_directory_to_put_it_into(self) -> None:
         with self.assertRaisesRegex(UsageError, "cannot be made"):

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from xenimage.limits import Limits
 
 BLOCK = tarfile.BLOCKSIZE
+PACKED = "If it is no bundle but a packed disk image, unpack it first: gzip -d."
+"""what may be amiss with a file in gzip format that holds no tar, or an empty one"""
 _ENDING = bytes(BLOCK)
 _EXTENDED_MAX = 64 * KIB
 """bytes of one long name or pax header"""
@@ -106,7 +108,9 @@ def _parse(block: bytes, offset: int) -> tarfile.TarInfo:
         info = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
     except (tarfile.HeaderError, ValueError) as error:
         raise FormatError(
-            f"the tar header at {offset:#x} of the content is damaged ({error})", expected="a header with its checksum"
+            f"the tar header at {offset:#x} of the content is damaged ({error})",
+            expected="a header with its checksum",
+            tip="" if offset else PACKED,
         ) from error
     numbers = {"size": info.size, "mode": info.mode, "uid": info.uid, "gid": info.gid, "mtime": info.mtime}
     for name, number in numbers.items():

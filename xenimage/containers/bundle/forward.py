@@ -13,7 +13,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from xenimage.checks.naming import SUFFIX, bare_name, counted
-from xenimage.containers.bundle.archive import Archive, members
+from xenimage.containers.bundle.archive import PACKED, Archive, members
 from xenimage.containers.bundle.reader import is_gzip, keep
 from xenimage.exceptions import FormatError, UnsupportedError, XenimageError
 from xenimage.formats.base import merged, within
@@ -100,7 +100,7 @@ class Forward:
         self._names: list[str] = []
         first = self._next()
         if first is None:
-            raise FormatError("no member is called 0.vhd", expected="a VHD bundle", where=source.name)
+            raise FormatError("no member is called 0.vhd", expected="a VHD bundle", where=source.name, tip=PACKED)
         self.leaf = first
 
     @property

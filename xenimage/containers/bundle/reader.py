@@ -11,8 +11,9 @@ import functools
 from typing import TYPE_CHECKING
 
 from xenimage.checks.naming import bare_name, numbered
-from xenimage.containers.bundle.archive import BLOCK, Archive, members
+from xenimage.containers.bundle.archive import PACKED, Archive, members
 from xenimage.exceptions import FormatError, UnsupportedError, XenimageError
+from xenimage.formats import registry
 from xenimage.formats.overlay import Overlay
 from xenimage.formats.vhd import layout
 from xenimage.formats.vhd.checks.tables import TAIL
@@ -37,13 +38,8 @@ _SILENT = Silent()
 _HEAD_MIN = 64 * KIB
 _HEAD_MAX = 8 * MIB
 """the tables of the largest VHD take 4.2 MiB"""
-_OTHERS = (
-    (b"\xfd7zXZ\0", "xz"),
-    (b"\x28\xb5\x2f\xfd", "zstandard"),
-    (b"BZh", "bzip2"),
-    (b"PK\x03\x04", "a zip archive"),
-    (layout.FOOTER_COOKIE, "a bare VHD"),
-)
+_TARRED = "Run gzip on it."
+_DISK = "To look at a disk image: xenimage disk show. To make a bundle of it: xenimage bundle create."
 
 
 def is_gzip(source: ByteSource) -> bool:
@@ -193,7 +189,7 @@ def open_bundle(source: ByteSource, limits: Limits, progress: Progress = _SILENT
     :raises UnsupportedError: a kind of tar header that is not read here.
     :raises LimitError: too many members, or more content than the limits allow.
     """
-    _require_gzip(source)
+    require_gzip(source, limits)
     progress.start("reading", source.size)
     content = GunzipSource(source, limits, progress.advance, points=SeekPoints() if scattered else None)
     archive = Archive()
@@ -211,25 +207,31 @@ def open_bundle(source: ByteSource, limits: Limits, progress: Progress = _SILENT
                 raise _cut_short(member)
         content.scan()
     except XenimageError as error:
-        raise error if error.where.startswith(source.name) else error.within(source.name) from error.__cause__
+        raise placed(error, source) from error.__cause__
     progress.stop()
     known = tuple(dataclasses.replace(each, vhd=_facts(sources.get(each.offset), limits)) for each in found)
     return Bundle(content, archive, known, sources, source.size)
 
 
-def _require_gzip(source: ByteSource) -> None:
+def require_gzip(source: ByteSource, limits: Limits) -> None:
+    """Say of what is no bundle what it is, and who takes it.
+
+    :raises FormatError: it is not in gzip format.
+    """
     if is_gzip(source):
         return
-    head = source.read(0, min(source.size, BLOCK))
-    kind = next((name for magic, name in _OTHERS if head.startswith(magic)), "")
-    if head[257:262] == b"ustar":
-        kind = "a plain tar"
+    shown = next(iter(registry.shown(source, limits)), registry.Shown(""))
     raise FormatError(
-        f"is not in gzip format{f' but {kind}' if kind else ''}",
+        f"is not in gzip format{f' but {shown.name}' if shown.name else ''}",
         expected="one gzip stream around one tar: consumers call tar -zx",
         where=source.name,
-        tip="Run gzip on it." if kind == "a plain tar" else "Make a bundle of the disk: xenimage bundle create.",
+        tip=_TARRED if shown.name == "tar" else shown.tip or _DISK,
     )
+
+
+def placed(error: XenimageError, source: ByteSource) -> XenimageError:
+    """Say of an error in the content of *source* where it is."""
+    return error if error.where.startswith(source.name) else error.within(source.name)
 
 
 def _cut_short(member: Member) -> FormatError:
@@ -282,7 +284,7 @@ def open_bundle_layers(bundle: Bundle, open_vhd: OpenVhd, limits: Limits) -> lis
     """
     chain = bundle.chain()
     if not chain:
-        raise FormatError("no member is called 0.vhd", expected="a VHD bundle", where=bundle.path)
+        raise FormatError("no member is called 0.vhd", expected="a VHD bundle", where=bundle.path, tip=PACKED)
     limits.require("chain_depth", len(chain), "the number of VHDs in the bundle")
     disks: list[Disk] = [open_vhd(bundle.member_apart(member), limits) for member in chain]
     for member, disk in zip(chain[:-1], disks, strict=False):
