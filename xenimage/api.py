@@ -387,7 +387,8 @@ def rebase_disk(options: RebaseOptions, *, limits: Limits = STRICT) -> RebaseRep
 
     :raises UsageError: the two are one file, or one of them is missing.
     :raises UnsafeError: nothing proves that it is the parent, and that was not forced; or the parent is its child.
-    :raises UnsupportedError: it is no differencing disk; the parent's path is not ASCII, or too long.
+    :raises UnsupportedError: one of them is no VHD, or the child no differencing one; the parent's path is not
+        ASCII, or too long.
     :raises FormatError: one of the disks is damaged.
     :raises TransferError: the file could not be written.
     """

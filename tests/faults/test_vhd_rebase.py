@@ -137,6 +137,40 @@ class RebaseTestCase(TestCase):
         with self.assertRaisesRegex(UnsupportedError, "expected a differencing one"):
             self._rebase(force=True)
 
+    @ddt.data(("qcow2", "qemu-img rebase"), ("vmdk", ""))
+    @ddt.unpack
+    def test_a_disk_of_another_format(self, name: str, tip: str) -> None:
+        """The disk that is no VHD is blamed, and not the one that it is to be linked to, or that is to be linked."""
+        other = self.scratch / "other"
+        self.run_tool("qemu-img", "create", "-q", "-f", name, str(other), "8M")
+        self._put("base.vhd", BASE)
+        child = self._put("child.vhd", CHILD)
+        with self.assertRaisesRegex(
+            UnsupportedError, f"^{other}: is of the format {name}, expected a VHD, or a raw "
+        ) as caught:
+            self._rebase("other")
+        self.assertEqual("", caught.exception.tip)
+        self.assertEqual(child, (self.scratch / "child.vhd").read_bytes())
+        (self.scratch / "child.vhd").write_bytes(other.read_bytes())
+        for parent in ("base.vhd", "other"):
+            text = f"^{self.scratch}/child.vhd: is of the format {name}, expected a differencing VHD: only these"
+            with self.assertRaisesRegex(UnsupportedError, text) as caught:
+                self._rebase(parent)
+            self.assertIn(tip, caught.exception.tip)
+            self.assertEqual(bool(tip), bool(caught.exception.tip))
+        self.assertEqual(other.read_bytes(), (self.scratch / "child.vhd").read_bytes())
+
+    def test_a_child_without_footers_is_to_be_mended(self) -> None:
+        self._put("base.vhd", BASE)
+        image = CHILD.build()
+        self._put("child.vhd", image)
+        damaged = bytearray(image.data)
+        damaged[:8] = damaged[-512:-504] = bytes(8)
+        (self.scratch / "child.vhd").write_bytes(damaged)
+        with self.assertRaisesRegex(FormatError, f"^{self.scratch}/child.vhd: ") as caught:
+            self._rebase()
+        self.assertIn("xenimage disk repair", caught.exception.tip)
+
     def test_names_that_blktap_does_not_take(self) -> None:
         self._put("größe.vhd", BASE)
         before = self._put("child.vhd", CHILD)

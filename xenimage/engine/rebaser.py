@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from xenimage.engine.opener import same_file
 from xenimage.exceptions import FormatError, UnsafeError, UnsupportedError, UsageError, XenimageError
+from xenimage.formats import registry
 from xenimage.formats.vhd import layout, locators
 from xenimage.formats.vhd.check import check_vhd
 from xenimage.formats.vhd.checks.findings import found
@@ -21,7 +22,7 @@ from xenimage.sources.file import open_file
 from xenimage.sources.inplace import open_inplace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from xenimage.formats.vhd.editing.disk import EditableVhd
     from xenimage.formats.vhd.reader import VhdDisk
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from xenimage.model.plan import RebaseOptions
 
 _NONE = bytes(16)
-_MEND_FIRST = "Mend the disk first: xenimage disk repair FILE."
+_VHD = "vhd"
+_BY_QEMU = dict.fromkeys(("qcow2", "QED"), "Use: qemu-img rebase, with -u to change the link alone.")
+_MEND_FIRST = "If it is a damaged VHD, mend it first: xenimage disk repair FILE."
 
 
 def rebase(options: RebaseOptions, limits: Limits, now: int) -> RebaseReport:
@@ -39,12 +42,14 @@ def rebase(options: RebaseOptions, limits: Limits, now: int) -> RebaseReport:
     :param now: Unix seconds.
     :raises UsageError: the two are one file, or there is no such file.
     :raises UnsafeError: nothing proves that it is the parent, and that was not forced; or the parent is its child.
-    :raises UnsupportedError: it is no differencing disk; the path is not ASCII, or too long.
+    :raises UnsupportedError: one of them is no VHD, or the child no differencing one; the path is not ASCII, or too
+        long.
     :raises FormatError: one of the disks is damaged.
     :raises TransferError: the file could not be written.
     """
     if same_file(options.path, options.parent):
         raise UsageError("is the same file as its parent", expected="two disks", where=options.path)
+    _require_vhd(options.path, limits, "a differencing VHD: only these are linked here", _BY_QEMU)
     parent_uuid, parent_size = (_NONE, 0) if options.raw else _identity(options, limits)
     with contextlib.closing(open_inplace(options.path)) as file:
         try:
@@ -85,9 +90,22 @@ def rebase(options: RebaseOptions, limits: Limits, now: int) -> RebaseReport:
         return dataclasses.replace(report, created=created, findings=(*doubts, *checked))
 
 
+def _require_vhd(path: str, limits: Limits, expected: str, tips: Mapping[str, str]) -> None:
+    """Refuse what is of another format; a file that shows none may be a VHD that lost its footers.
+
+    :param tips: what else to do with it, by its format.
+    """
+    with contextlib.closing(open_file(path)) as source:
+        names = [each.name for each in registry.shown(source, limits)]
+    if names and _VHD not in names:
+        tip = tips.get(names[0], "")
+        raise UnsupportedError(f"is of the format {names[0]}", expected=expected, where=path, tip=tip)
+
+
 def _identity(options: RebaseOptions, limits: Limits) -> tuple[bytes, int]:
     """The parent's uuid and size, as a VHD that can be read."""
     path = options.parent
+    _require_vhd(path, limits, "a VHD, or a raw disk with --raw", {})
     with contextlib.closing(open_file(path)) as source:
         try:
             disk = open_vhd(source, limits)
