@@ -55,7 +55,6 @@ FOREIGN: dict[str, tuple[str, ...]] = {
     "pyfsfat": ("guest.filesystems",),
     "pyfsntfs": ("guest.filesystems",),
     "pyfsxfs": ("guest.filesystems",),
-    "pyregf": ("guest",),
     "stevedore": ("extensions",),
     "taskflow": ("glance",),
     "tempest": ("tempest",),

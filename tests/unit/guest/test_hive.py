@@ -66,8 +66,11 @@ class ValueTestCase(unittest.TestCase):
     def test_a_value_beyond_all_measure_is_refused(self) -> None:
         key = single(BINARY, bytes((4 << 20) + 1)).key("Key\\Below")
         assert key is not None
-        with self.assertRaisesRegex(LimitError, r"^SYSTEM\\Key\\Below: a value has 4194305 bytes, expected at most"):
-            key.value("Value")
+        value = key.value("Value")
+        assert value is not None
+        with self.assertRaises(LimitError) as caught:
+            _ = value.data
+        self.assertEqual("SYSTEM\\Key\\Below: Value: 4194305 bytes, expected at most 4194304", str(caught.exception))
 
 
 class KeyTestCase(unittest.TestCase):
@@ -107,7 +110,7 @@ class KeyTestCase(unittest.TestCase):
         self.assertEqual((None, "", ()), (key.integer("x"), key.text("x"), key.texts("x")))
 
     def test_what_is_not_there_is_none(self) -> None:
-        for path in ("ControlSet002", "ControlSet001\\Services\\xenbus\\Parameters", "ControlSet001\\\\Services"):
+        for path in ("ControlSet002", "ControlSet001\\Services\\xenbus\\Parameters", "\\".join("x" * 99)):
             self.assertIsNone(self.hive.key(path))
 
     def test_keys_know_where_they_stand(self) -> None:
@@ -138,7 +141,7 @@ class HiveTestCase(unittest.TestCase):
         for data in (b"", b"regf", bytes(8192), b"regf" + bytes(8188)):
             with self.assertRaises(FormatError) as caught:
                 Hive(data, "SYSTEM")
-            self.assertRegex(str(caught.exception), r"^SYSTEM: (a hive begins with|the registry hive is damaged)")
+            self.assertRegex(str(caught.exception), r"^SYSTEM: (a hive begins with|version 0)")
 
     def test_damage_is_always_the_same_error(self) -> None:
         made = regf.Hive()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import collections
 from typing import TYPE_CHECKING
 
 from xenimage.guest.hive import Hive
 from xenimage.guest.windows import paths, programs
 from xenimage.model.guest.windows import HiveFile
 from xenimage.model.guest.xendrivers import Service
+from xenimage.units import KIB
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,6 +21,40 @@ if TYPE_CHECKING:
 
 WOW64 = ("", "WOW6432Node\\")
 """where SOFTWARE has what 64-bit and 32-bit programs wrote"""
+
+
+_PAGE = 16 * KIB
+"""what is read of a hive at once: keys that belong together stand close to each other, more or less"""
+_PAGES = 512
+"""pages that are kept: 8 MiB"""
+
+
+class HiveContent:
+    """A hive on a volume, of which only those pages are read that somebody asks for.
+
+    :param size: bytes.
+    """
+
+    def __init__(self, tree: Tree, path: str, size: int) -> None:
+        self.size = size
+        self._tree = tree
+        self._path = path
+        self._pages: collections.OrderedDict[int, bytes] = collections.OrderedDict()
+
+    def part(self, offset: int, length: int) -> bytes:
+        """The bytes from *offset* on: *length* of them, fewer at the end. Raises like :meth:`Tree.part`."""
+        first, last = offset // _PAGE, (offset + max(length, 1) - 1) // _PAGE
+        data = b"".join(self._page(index) for index in range(first, last + 1))
+        return data[offset - first * _PAGE :][:length]
+
+    def _page(self, index: int) -> bytes:
+        page = self._pages.get(index)
+        if page is None:
+            page = self._tree.part(self._path, index * _PAGE, _PAGE) or b""
+            self._pages[index] = page
+            if len(self._pages) > _PAGES:
+                self._pages.popitem(last=False)
+        return page
 
 
 class Registry:
@@ -43,12 +79,13 @@ class Registry:
     def _open(self, name: str) -> Hive | None:
         path = f"{self.root}/System32/config/{name}"
         with self.notes.tried(f"{path} on {self.place}"):
-            data = self.tree.read(path, self._limits.guest_file)
-            if data is None:
+            entry = self.tree.entry(path)
+            if entry is None:
                 self.notes.add(f"{path} on {self.place}", "there is no such file")
                 return None
-            hive = Hive(data, name)
-            self.files.append(HiveFile(name=name, path=self.tree.spelled(path), size=len(data), dirty=hive.dirty))
+            size = self._limits.require("guest_file", entry.size, "its size in bytes")
+            hive = Hive(HiveContent(self.tree, path, size), name)
+            self.files.append(HiveFile(name=name, path=self.tree.spelled(path), size=size, dirty=hive.dirty))
             return hive
         return None
 

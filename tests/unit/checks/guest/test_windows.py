@@ -115,7 +115,7 @@ class EvidenceTest(unittest.TestCase):
     def test_of_the_active_device(self) -> None:
         self.assertEqual(
             (
-                "SYSTEM\\ControlSet001\\Services\\XENFILT\\Parameters: ActiveDeviceID="
+                "SYSTEM\\ControlSet001\\Services\\xenfilt\\Parameters: ActiveDeviceID="
                 "PCI\\VEN_5853&DEV_C000&SUBSYS_C0005853&REV_01",
             ),
             self.evidence("c000-uefi"),
