@@ -52,7 +52,6 @@ FOREIGN: dict[str, tuple[str, ...]] = {
     "openstack": ("cloud",),
     "oslo_log": ("cli", "glance"),
     "pyfsext": ("guest.filesystems",),
-    "pyfsfat": ("guest.filesystems",),
     "pyfsntfs": ("guest.filesystems",),
     "pyfsxfs": ("guest.filesystems",),
     "stevedore": ("extensions",),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from xenimage.exceptions import LimitError
 from xenimage.guest.filesystems.base import Entry, Kind
+from xenimage.guest.kept import Kept
 from xenimage.units import MIB
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Tree:
         self.root = root
         self._limits = limits
         self._mounts: dict[str, FileSystem] = {"": root}
-        self._found: collections.OrderedDict[tuple[str, bool], _Place | None] = collections.OrderedDict()
+        self._found: Kept[_Place | None] = Kept(_FOUND)
 
     @property
     def filesystems(self) -> tuple[FileSystem, ...]:
@@ -131,15 +132,10 @@ class Tree:
                 yield name
 
     def _resolve(self, path: str, *, follow: bool) -> _Place | None:
-        key = ("/".join(_parts(path)), follow)
-        if key in self._found:
-            self._found.move_to_end(key)
-            return self._found[key]
-        place = self._direct(key[0]) if not self._indirect else self._walk(key[0], follow=follow)
-        self._found[key] = place
-        if len(self._found) > _FOUND:
-            self._found.popitem(last=False)
-        return place
+        whole = "/".join(_parts(path))
+        return self._found.get(
+            (whole, follow), lambda: self._walk(whole, follow=follow) if self._indirect else self._direct(whole)
+        )
 
     @property
     def _indirect(self) -> bool:

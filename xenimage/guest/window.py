@@ -6,7 +6,6 @@ its exception until :meth:`Window.calling` raises it instead of theirs.
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import io
 import re
@@ -14,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from xenimage.exceptions import FormatError, LimitError, TransferError, XenimageError
+from xenimage.guest.kept import Kept
 from xenimage.guest.notes import Stopped
 from xenimage.model.guest.facts import Cost
 from xenimage.units import KIB, MIB, format_size
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 _PAGE = 32 * KIB
 """what a small read fetches: directories and inodes stand close together"""
-_PAGES = 256
-"""pages that a disk keeps: 8 MiB"""
+_KEPT = 8 * MIB
+"""bytes of pages that a disk keeps"""
 _AT_ONCE = 64 * MIB
 """bytes that one read may ask for; more is a number out of a damaged structure"""
 
@@ -90,7 +90,7 @@ class DiskReader:
     def __init__(self, disk: Disk, budget: Budget) -> None:
         self._disk = disk
         self._budget = budget
-        self._pages: collections.OrderedDict[int, bytes] = collections.OrderedDict()
+        self._pages: Kept[bytes] = Kept(_KEPT, len)
         self.size = disk.facts.virtual_size
 
     def read(self, offset: int, length: int) -> bytes:
@@ -107,15 +107,7 @@ class DiskReader:
         return data[start : start + length]
 
     def _page(self, index: int) -> bytes:
-        page = self._pages.get(index)
-        if page is None:
-            page = self._fetch(index * _PAGE, min(_PAGE, self.size - index * _PAGE))
-            self._pages[index] = page
-            if len(self._pages) > _PAGES:
-                self._pages.popitem(last=False)
-        else:
-            self._pages.move_to_end(index)
-        return page
+        return self._pages.get(index, lambda: self._fetch(index * _PAGE, min(_PAGE, self.size - index * _PAGE)))
 
     def _fetch(self, offset: int, length: int) -> bytes:
         self._budget.spend(length)

@@ -10,7 +10,7 @@ from xenimage.exceptions import UnsupportedError
 from xenimage.guest.filesystems.unix import UnixFileSystem
 
 if TYPE_CHECKING:
-    from xenimage.guest.window import Window
+    from xenimage.guest.window import Readable
     from xenimage.limits import Limits
     from xenimage.model.guest.layout import Volume
 
@@ -23,7 +23,7 @@ _INLINE_DATA = 0x8000
 class ExtFileSystem(UnixFileSystem):
     """A volume of the second, third or fourth extended file system. A journal is not replayed."""
 
-    def __init__(self, window: Window, volume: Volume, limits: Limits) -> None:
-        if int.from_bytes(window.source.read(_INCOMPATIBLE, 4), "little") & _INLINE_DATA:
+    def __init__(self, source: Readable, volume: Volume, limits: Limits) -> None:
+        if int.from_bytes(source.read(_INCOMPATIBLE, 4), "little") & _INLINE_DATA:
             raise UnsupportedError("keeps small files in their inodes (inline_data)", expected="them in blocks")
-        super().__init__(pyfsext.volume(), window, volume, limits)
+        super().__init__(pyfsext.volume(), source, volume, limits)

@@ -7,17 +7,18 @@ often begins like the last one, and a library reads a directory again for each p
 from __future__ import annotations
 
 import abc
-import collections
 from typing import TYPE_CHECKING, Any
 
 from xenimage.exceptions import FormatError
 from xenimage.guest.filesystems.base import Entry, Kind
+from xenimage.guest.kept import Kept
+from xenimage.guest.window import Window
 from xenimage.model.guest.facts import Unread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from xenimage.guest.window import Window
+    from xenimage.guest.window import Readable
     from xenimage.limits import Limits
     from xenimage.model.guest.layout import Volume
 
@@ -43,13 +44,14 @@ class LibraryFileSystem(abc.ABC):
     ignores_case = False
     has_links = False
 
-    def __init__(self, library: Any, window: Window, volume: Volume, limits: Limits) -> None:
+    def __init__(self, library: Any, source: Readable, volume: Volume, limits: Limits) -> None:
+        window = Window(source)
         self.volume = volume
         self.losses: list[Unread] = []
         self._library = library
         self._window = window
         self._limits = limits
-        self._handles: collections.OrderedDict[str, Handle | None] = collections.OrderedDict()
+        self._handles: Kept[Handle | None] = Kept(_HANDLES)
         self._open = True
         with window.calling("the volume"):
             library.open_file_object(window)
@@ -99,14 +101,7 @@ class LibraryFileSystem(abc.ABC):
 
     def _kept(self, path: str, parent: Handle | None) -> Handle | None:
         """The entry at *path*, whose directory is *parent*; looked up only if it is not kept from before."""
-        if path in self._handles:
-            self._handles.move_to_end(path)
-            return self._handles[path]
-        handle = self._found(path, parent) if path else self._root()
-        self._handles[path] = handle
-        if len(self._handles) > _HANDLES:
-            self._handles.popitem(last=False)
-        return handle
+        return self._handles.get(path, lambda: self._found(path, parent) if path else self._root())
 
     def _found(self, path: str, parent: Handle) -> Handle | None:
         folder, _, name = path.rpartition("/")

@@ -1,4 +1,4 @@
-"""NTFS, read by libfsntfs; its directories by own code where that fails on sound ones."""
+"""NTFS: directories by own code, everything else by libfsntfs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import pyfsntfs
 from xenimage.exceptions import FormatError
 from xenimage.guest.filesystems.base import Kind
 from xenimage.guest.filesystems.library import Handle, LibraryFileSystem
-from xenimage.guest.filesystems.ntfs_index import RECORD, Directories
+from xenimage.guest.filesystems.ntfs_index import Directories, Name, folded
+from xenimage.guest.kept import Kept
 from xenimage.model.guest.facts import Unread
 from xenimage.units import MIB
 
 if TYPE_CHECKING:
-    from xenimage.guest.window import Window
+    from xenimage.guest.window import Readable
     from xenimage.limits import Limits
     from xenimage.model.guest.layout import Volume
 
@@ -24,75 +25,59 @@ _VOLUME, _ROOT, _BITMAP = 3, 5, 6
 _VOLUME_NAME, _VOLUME_INFORMATION = 0x60, 0x70
 """types of attributes"""
 _DIRTY = 1
-_DIRECTORIES = 16
-"""directories that own code read and that are kept"""
+_NAMES = 100_000
+"""names of directories that are kept"""
 _BITMAP_SIZE = 16 * MIB
 """bytes of a bitmap that are counted: of a volume of 512 GiB with clusters of 4 KiB"""
 
 
-@dataclasses.dataclass(frozen=True)
-class _Folder:
-    """A directory on which the library fails, in place of its entry."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Node:
+    """A name in a directory, and the library's entry for it; None for a directory, on which that may fail."""
 
-    file_reference: int
+    record: int
+    file: Any
 
 
 class NtfsFileSystem(LibraryFileSystem):
     """An NTFS volume: names of any case. Reparse points are not followed, the log is not replayed."""
 
-    separator = "\\"
     ignores_case = True
 
-    def __init__(self, window: Window, volume: Volume, limits: Limits) -> None:
-        super().__init__(pyfsntfs.volume(), window, volume, limits)
-        self._reader: Directories | None = None
-        self._directories: dict[int, dict[str, tuple[str, int]]] = {}
+    def __init__(self, source: Readable, volume: Volume, limits: Limits) -> None:
+        super().__init__(pyfsntfs.volume(), source, volume, limits)
+        self._reader = Directories(source, limits)
+        self._directories: Kept[dict[str, Name]] = Kept(_NAMES, lambda names: len(names) + 1)
         try:
-            with window.calling("$Volume"):
+            with self._window.calling("$Volume"):
                 self.volume = dataclasses.replace(self.volume, **self._facts())
-            with window.calling("$Bitmap"):
+            with self._window.calling("$Bitmap"):
                 self.volume = dataclasses.replace(self.volume, free=self._free())
         except FormatError as error:
             self.losses.append(Unread(what=error.where, why=error.found))
 
+    def close(self) -> None:
+        """See :meth:`~xenimage.guest.filesystems.base.FileSystem.close`."""
+        self._directories.clear()
+        super().close()
+
     def _root(self) -> Handle:
-        return self._opened(_ROOT)
+        return _Node(record=_ROOT, file=None)
 
     def _child(self, path: str, parent: Handle) -> Handle | None:
-        if not self._directories:
-            try:
-                return super()._child(path, parent)
-            except OSError as error:
-                self._window.raise_own(error)
-        # From here on without paths: the library fails on each that leads through a directory like this.
-        found = self._numbers(parent).get(path.rpartition("/")[2].upper())
-        return None if found is None else self._opened(found[1])
+        found = self._listed(parent).get(folded(path.rpartition("/")[2]))
+        if found is None:
+            return None
+        return _Node(
+            record=found.record, file=None if found.is_directory else self._library.get_file_entry(found.record)
+        )
 
-    def _opened(self, number: int) -> Handle:
-        """The entry of a record; a :class:`_Folder` for a directory on which the library fails."""
-        try:
-            return self._library.get_file_entry(number)
-        except OSError as error:
-            self._window.raise_own(error)
-        folder = _Folder(number)
-        self._numbers(folder)
-        return folder
+    def _names(self, handle: Handle, path: str) -> list[str]:  # noqa: ARG002 - see the base
+        return [name.text for name in self._listed(handle).values() if name.text != "." and "/" not in name.text]
 
-    def _names(self, handle: Handle, path: str) -> list[str]:
-        if not isinstance(handle, _Folder):
-            return super()._names(handle, path)
-        return [name for name, _ in self._numbers(handle).values() if name != "." and "/" not in name]
-
-    def _numbers(self, directory: Handle) -> dict[str, tuple[str, int]]:
-        """The directory as own code reads it; see :meth:`Directories.names`."""
-        number = directory.file_reference & RECORD
-        if number not in self._directories:
-            if self._reader is None:
-                self._reader = Directories(self._window.source, self._limits)
-            if len(self._directories) >= _DIRECTORIES:
-                self._directories.popitem()
-            self._directories[number] = self._reader.names(number)
-        return self._directories[number]
+    def _listed(self, directory: Handle) -> dict[str, Name]:
+        number = directory.record
+        return self._directories.get(number, lambda: self._reader.names(number))
 
     def _facts(self) -> dict[str, Any]:
         """Name and flag of the volume."""
@@ -102,6 +87,8 @@ class NtfsFileSystem(LibraryFileSystem):
                 found["label"] = attribute.name or ""
             elif attribute.attribute_type == _VOLUME_INFORMATION:
                 found["dirty"] = bool(attribute.flags & _DIRTY)
+        if "dirty" not in found:
+            raise FormatError("does not say whether the volume is dirty", where="$Volume")
         return found
 
     def _free(self) -> int | None:
@@ -121,6 +108,12 @@ class NtfsFileSystem(LibraryFileSystem):
         return (clusters - used) * cluster
 
     def _kind(self, handle: Handle, path: str) -> Kind:  # noqa: ARG002 - see the base
-        if isinstance(handle, _Folder) or handle.has_directory_entries_index():
+        if handle.file is None:
             return Kind.DIRECTORY
-        return Kind.FILE if handle.has_default_data_stream() else Kind.OTHER
+        return Kind.FILE if handle.file.has_default_data_stream() else Kind.OTHER
+
+    def _size(self, handle: Handle) -> int:
+        return super()._size(handle.file)
+
+    def _content(self, handle: Handle, length: int, offset: int) -> bytes:
+        return super()._content(handle.file, length, offset)

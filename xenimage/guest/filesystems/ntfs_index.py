@@ -1,7 +1,8 @@
 """Directories of NTFS by own code: file names and the numbers of their records, nothing else.
 
 libfsntfs refuses a directory whose index blocks are split over two runs of clusters, which volumes with clusters below
-4 KiB have. With the numbers from here it reads the files by their records.
+4 KiB have, and misses names without an error where clusters are larger than index blocks. With the numbers from here it
+reads files by their records.
 
 Source: the documentation of libfsntfs, "New Technologies File System (NTFS)". All little-endian.
 """
@@ -26,10 +27,12 @@ _LIST, _DATA, _INDEX_ROOT, _INDEX_ALLOCATION = 0x20, 0x80, 0x90, 0xA0
 _END = 0xFFFFFFFF
 _NAME = "$I30"
 """of the attributes that hold an index of file names"""
-RECORD = (1 << 48) - 1
+_RECORD = (1 << 48) - 1
 """bits of a reference that are the record's number"""
 _DEEPER, _LAST = 1, 2
 """flags of an index entry"""
+_IS_DIRECTORY = 0x10000000
+"""attribute of a file, in its entries only: it has an index of names"""
 _DOS = 2
 """name space of the short names that stand beside long ones"""
 _RUNS = 65536
@@ -52,6 +55,23 @@ class _Attribute:
     runs: tuple[Run, ...] = ()
     size: int = 0
     """bytes, where it does not"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Name:
+    """An entry of a directory."""
+
+    text: str
+    """as stored"""
+    record: int
+    is_directory: bool
+
+
+def folded(text: str) -> str:
+    """*text* as it is compared: in upper case, letter by letter, none of them becoming two."""
+    if text.isascii():
+        return text.upper()
+    return "".join(upper if len(upper := letter.upper()) == 1 else letter for letter in text)
 
 
 class Directories:
@@ -79,8 +99,8 @@ class Directories:
                 self._mft = list(attribute.runs)
         self._mft = self._whole(0, _DATA, "")[0]
 
-    def names(self, number: int) -> dict[str, tuple[str, int]]:
-        """The names in the directory in record *number*: upper case to the name as stored and its record.
+    def names(self, number: int) -> dict[str, Name]:
+        """The names in the directory in record *number*, by :func:`folded`.
 
         :raises FormatError: it is damaged, or no directory.
         """
@@ -92,13 +112,13 @@ class Directories:
             raise FormatError(f"the index of record {number} has blocks of {block} bytes")
         runs, size = self._whole(number, _INDEX_ALLOCATION, _NAME)
         unit = self._cluster if self._cluster <= block else _STRIDE
-        found: dict[str, tuple[str, int]] = {}
+        found: dict[str, Name] = {}
         seen: set[int] = set()
         nodes = [roots[0][16:]]
         while nodes:
-            for record, name, below in _entries(nodes.pop()):
-                if name:
-                    found.setdefault(name.upper(), (name, record))
+            for name, below in _entries(nodes.pop()):
+                if name is not None:
+                    found.setdefault(folded(name.text), name)
                     self._limits.require("guest_entries", len(found), f"the number of names in record {number}")
                 if below is None or below in seen:
                     continue
@@ -214,13 +234,13 @@ def _elsewhere(content: bytes, kind: int) -> set[int]:
         if length < 26:
             break
         if _number(content, at, 4) == kind:
-            found.add(_number(content, at + 16, 8) & RECORD)
+            found.add(_number(content, at + 16, 8) & _RECORD)
         at += length
     return found
 
 
-def _entries(node: bytes) -> Iterator[tuple[int, str, int | None]]:
-    """Yield (record, name, block below in its units) of a node, which begins with its own header."""
+def _entries(node: bytes) -> Iterator[tuple[Name | None, int | None]]:
+    """Yield (name, block below in its units) of a node, which begins with its own header."""
     at = _number(node, 0, 4)
     end = min(_number(node, 4, 4), len(node))
     while at + 16 <= end:
@@ -229,11 +249,19 @@ def _entries(node: bytes) -> Iterator[tuple[int, str, int | None]]:
             raise FormatError("an entry leaves its index")
         below = _number(node, at + length - 8, 8) if flags & _DEEPER and length >= 24 else None
         key = node[at + 16 : at + 16 + size]
-        name = key[66 : 66 + 2 * key[64]].decode("utf-16-le", "replace") if size >= 68 and key[65] != _DOS else ""
-        yield _number(node, at, 8) & RECORD, "" if flags & _LAST else name, below
+        named = size >= 68 and key[65] != _DOS and not flags & _LAST
+        yield _name(key, _number(node, at, 8) & _RECORD) if named else None, below
         if flags & _LAST:
             break
         at += length
+
+
+def _name(key: bytes, record: int) -> Name:
+    return Name(
+        text=key[66 : 66 + 2 * key[64]].decode("utf-16-le", "replace"),
+        record=record,
+        is_directory=bool(_number(key, 56, 4) & _IS_DIRECTORY),
+    )
 
 
 def _number(data: bytes, at: int, width: int) -> int:

@@ -10,7 +10,6 @@ from xenimage.guest.filesystems.fat import FatFileSystem
 from xenimage.guest.filesystems.ntfs import NtfsFileSystem
 from xenimage.guest.filesystems.xfs import XfsFileSystem
 from xenimage.guest.volumes.recognise import recognise
-from xenimage.guest.window import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from xenimage.limits import Limits
     from xenimage.model.guest.layout import Volume
 
-_READERS: dict[str, Callable[[Window, Volume, Limits], FileSystem]] = {
+_READERS: dict[str, Callable[[Readable, Volume, Limits], FileSystem]] = {
     "ext": ExtFileSystem,
     "fat": FatFileSystem,
     "ntfs": NtfsFileSystem,
@@ -43,4 +42,4 @@ def open_volume(source: Readable, limits: Limits, volume: Volume | None = None) 
     volume = volume or recognise(source)
     if not is_read(volume.kind):
         raise UnsupportedError(f"holds {volume.kind or 'nothing known'}", expected="NTFS, FAT, ext or XFS")
-    return _READERS[volume.kind.rstrip("0123456789")](Window(source), volume, limits)
+    return _READERS[volume.kind.rstrip("0123456789")](source, volume, limits)

@@ -9,7 +9,7 @@ import pyfsxfs
 from xenimage.guest.filesystems.unix import UnixFileSystem
 
 if TYPE_CHECKING:
-    from xenimage.guest.window import Window
+    from xenimage.guest.window import Readable
     from xenimage.limits import Limits
     from xenimage.model.guest.layout import Volume
 
@@ -17,5 +17,5 @@ if TYPE_CHECKING:
 class XfsFileSystem(UnixFileSystem):
     """An XFS volume. Its log is not replayed."""
 
-    def __init__(self, window: Window, volume: Volume, limits: Limits) -> None:
-        super().__init__(pyfsxfs.volume(), window, volume, limits)
+    def __init__(self, source: Readable, volume: Volume, limits: Limits) -> None:
+        super().__init__(pyfsxfs.volume(), source, volume, limits)
