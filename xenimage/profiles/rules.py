@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from xenimage.model.finding import Severity
 from xenimage.model.profile import PropertyRule, Rule
 from xenimage.units import GIB
 
@@ -172,3 +173,18 @@ NOVA_XENAPI = (
     RAMDISK_ID,
 )
 """in the order in which they are shown"""
+
+_CLOUDBASE = (
+    "none", "file", "disabled", "idle", "early", "metadata", "http", "drive", "helper", "plugins", "unattend-conf",
+    "specialize", "devices", "booted",
+)  # fmt: skip
+WITHOUT_CLOUD: dict[str, Severity] = dict.fromkeys(
+    (
+        "windows.sysprep.installed",
+        *(f"windows.cloudbase-init.{name}" for name in _CLOUDBASE),
+        *(f"linux.cloud-init.{name}" for name in ("missing", "disabled", "datasource", "ran")),
+        *(f"linux.identity.{name}" for name in ("machine-id", "host-keys", "keys")),
+    ),
+    Severity.INFO,
+)
+"""how much findings matter where a guest goes on as itself: nobody hands it metadata, and there is one of it"""

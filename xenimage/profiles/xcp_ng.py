@@ -16,6 +16,7 @@ PROFILE = Profile(
     members_max=1,
     virtual_size_max=rules.VHD_SIZE_MAX,
     virtual_size_reason=rules.VHD_SIZE_REASON,
+    severities=rules.WITHOUT_CLOUD,
     payload=(
         "Write the VHD alone (xenimage disk convert SOURCE disk.vhd --format vhd), create a VDI of its virtual size,"
         " then: xe vdi-import uuid=VDI filename=disk.vhd format=vhd."

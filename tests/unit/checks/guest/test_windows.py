@@ -87,6 +87,15 @@ class TargetTest(unittest.TestCase):
         self.assertEqual({}, self.codes("good-uefi", "xcp-ng"))
         self.assertEqual({"windows.device-id.vendor": Severity.WARNING}, self.codes("c000-uefi", "xcp-ng"))
 
+    def test_a_guest_that_goes_on_as_itself_needs_no_cloud(self) -> None:
+        self.assertEqual({"windows.sysprep.installed": Severity.INFO}, self.codes("installed", "xcp-ng"))
+        self.assertEqual({"windows.cloudbase-init.none": Severity.INFO}, self.codes("no-cloudbase", "xcp-ng"))
+        self.assertEqual({"windows.sysprep.half-done": Severity.ERROR}, self.codes("half-done", "xcp-ng"))
+
+    def test_profiles_weigh_what_there_is(self) -> None:
+        for profile in PROFILES.values():
+            self.assertEqual(set(), set(profile.severities) - set(registry.KINDS), profile.name)
+
     def test_where_there_is_no_config_drive_nobody_misses_it(self) -> None:
         profile = dataclasses.replace(TARGET, config_drive="")
         for name in ("no-disks", "no-iso", "no-bsdtar"):
