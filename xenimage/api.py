@@ -42,9 +42,8 @@ from xenimage.engine import (
     repairer,
     stored,
 )
-from xenimage.exceptions import NotReadyError, UsageError
+from xenimage.exceptions import UsageError
 from xenimage.limits import STRICT
-from xenimage.model.finding import Severity
 from xenimage.model.image import CloudOptions
 from xenimage.model.report import DiskMap
 from xenimage.model.transfer import Silent
@@ -55,7 +54,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from xenimage.containers.bundle.forward import Forward
+    from xenimage.engine.layers import View
     from xenimage.limits import Limits
+    from xenimage.model.check import Readiness
     from xenimage.model.disk import Disk, DiskFacts
     from xenimage.model.guest.facts import GuestFacts
     from xenimage.model.guest.free import FreeSpace
@@ -109,40 +110,52 @@ DEFAULT_PROFILE = "nova-xenapi"
 
 
 def plan_bundle(options: BundleOptions, *, limits: Limits = STRICT) -> Plan:
-    """Decide everything about a bundle; nothing is written, and no data is read.
+    """Decide everything about a bundle; nothing is written, and of the data only what it takes to look at the guest.
 
-    What is wrong with the wishes is in the plan's findings; only what makes a plan impossible is raised.
+    What is wrong with the wishes or the guest is in the plan's findings; only what makes a plan impossible is raised.
 
     :raises UsageError: wishes that make no sense: a size below the source's, an unknown profile, no such file.
     :raises FormatError: the source breaks its format.
     :raises UnsupportedError: the source uses what is not read here, or is larger than any VHD.
     :raises UnsafeError: the source is refused on purpose.
     """
-    with bundler.opened(options, limits) as (_, found):
-        return _plan(options, found)
+    with bundler.opened(options, limits) as (views, found):
+        return _plan(options, views, found, limits)
 
 
-def create_bundle(options: BundleOptions, *, limits: Limits = STRICT, progress: Progress = SILENT) -> BundleReport:
+def create_bundle(
+    options: BundleOptions,
+    *,
+    guest: Readiness | None = None,
+    limits: Limits = STRICT,
+    progress: Progress = SILENT,
+) -> BundleReport:
     """Make a bundle. The output appears under its name when it is whole, or not at all.
 
-    :raises NotReadyError: the plan has findings that are errors (see :func:`plan_bundle`), or the finished bundle did
+    :param guest: what :func:`plan_bundle` found of the same guest, so that it is not looked at once more.
+    :raises NotReadyError: the plan is refused for its findings (see :func:`plan_bundle`), or the finished bundle did
         not pass the verification that was asked for.
     :raises TransferError: the source cannot be read, or the output not be written.
     :raises XenimageError: as :func:`plan_bundle`.
     """
     bundler.check_output(options)
     with bundler.opened(options, limits) as (views, found):
-        plan = _plan(options, found)
-        if any(finding.severity is Severity.ERROR for finding in plan.findings):
-            raise NotReadyError(
-                f"cannot be a bundle for {plan.profile.name}", findings=plan.findings, where=options.source.path
-            )
+        plan = _plan(options, views, found, limits, guest)
+        planner.require_ready(plan.findings, plan.guest, options, "a bundle")
         return bundler.make(plan, views, limits, progress)
 
 
-def _plan(options: BundleOptions, found: Sequence[planner.Found]) -> Plan:
+def _plan(
+    options: BundleOptions,
+    views: Sequence[View],
+    found: Sequence[planner.Found],
+    limits: Limits,
+    guest: Readiness | None = None,
+) -> Plan:
     profile = profile_registry.get_profile(options.profile)
-    return planner.plan(options, profile, found, jobs=usable_cpus(), now=int(time.time()))
+    if guest is None and options.inspect:
+        guest = readiness.look([bundler.whole(views)], [options.source.path], profile, limits)
+    return planner.plan(options, profile, found, guest, jobs=usable_cpus(), now=int(time.time()))
 
 
 def usable_cpus() -> int:

@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     import argparse
 
     from xenimage.cli.context import Context
+    from xenimage.limits import Limits
 
 
 def add_target(group: argparse._ArgumentGroup) -> None:
     """Add what there is to say about who reads the bundle."""
     group.add_argument("--profile", help="who reads it (default: nova-xenapi; see: xenimage profile list)")
     group.add_argument("--vm-mode", metavar="{hvm,xen}", help="how the guest is started (default: the profile's)")
-    group.add_argument("--os-type", metavar="{linux,windows}", help="what the guest is; not guessed")
+    group.add_argument("--os-type", metavar="{linux,windows}", help="what the guest is (default: what is found)")
     group.add_argument(
         "--property",
         action="append",
@@ -27,7 +28,7 @@ def add_target(group: argparse._ArgumentGroup) -> None:
         dest="properties",
         type=key_value,
         metavar="NAME=VALUE",
-        help="an image property of your own; wins over the profile's; repeatable",
+        help="an image property of your own; wins over the profile's and the guest's; repeatable",
     )
     group.add_argument("--size", type=parse_size, help="make the disk this large, such as 20G; never smaller")
     group.add_argument(
@@ -86,6 +87,37 @@ def add_work(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def add_guest(group: argparse._ArgumentGroup) -> None:
+    """Add what there is to say about the guest on the disk."""
+    group.add_argument(
+        "--no-inspect",
+        action="store_false",
+        dest="inspect",
+        help="do not look at the guest; by default what is found there sets properties, and errors end it with 6",
+    )
+    group.add_argument(
+        "--allow-not-ready", action="store_true", help="make it of a guest that the target would not run, too"
+    )
+    add_timeout(group)
+
+
+def add_timeout(group: argparse._ArgumentGroup) -> None:
+    """Add how long looking at the guest may take."""
+    group.add_argument(
+        "--inspect-timeout",
+        type=positive,
+        metavar="SECONDS",
+        help="how long looking at the guest may take (default: 30, or guest_time in the configuration)",
+    )
+
+
+def limits(args: argparse.Namespace, context: Context) -> Limits:
+    """Return the limits of the configuration, with those that the arguments change."""
+    found = context.settings.limits
+    timeout: int | None = args.inspect_timeout
+    return dataclasses.replace(found, guest_time=timeout) if timeout else found
+
+
 def options(args: argparse.Namespace, context: Context, output: str) -> BundleOptions:
     """Return the bundle that the arguments ask for."""
     settings = context.settings
@@ -106,4 +138,6 @@ def options(args: argparse.Namespace, context: Context, output: str) -> BundleOp
         dedup_parent=args.dedup_parent,
         whole_blocks=args.whole_blocks,
         drop_free_space=args.drop_free_space,
+        inspect=args.inspect,
+        allow_not_ready=args.allow_not_ready,
     )

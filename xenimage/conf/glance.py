@@ -69,6 +69,7 @@ class PluginSettings:
     properties: Mapping[str, str] = dataclasses.field(default_factory=dict)
     user_properties: str = "win"
     on_not_ready: str = "fail"
+    inspect: bool = True
     check_bundles: bool = True
     extract: str = ALWAYS
     extract_format: str = "qcow2"
@@ -131,6 +132,14 @@ def _policy_opts() -> list[Any]:
             default="fail",
             choices=list(_NOT_READY),
             help="What happens to an image that can be stored, but that checks say the target will not boot.",
+        ),
+        cfg.BoolOpt(
+            "inspect",
+            default=True,
+            help=(
+                "Whether the guest on a disk is looked at: its drivers, boot loader, cloud-init or cloudbase-init. What"
+                " is found sets image properties that the user did not, and counts for on_not_ready."
+            ),
         ),
         cfg.BoolOpt(
             "check_bundles",

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from xenimage.engine.layers import View
     from xenimage.engine.runner import Outcome
     from xenimage.limits import Limits
+    from xenimage.model.disk import Disk
     from xenimage.model.finding import Finding
     from xenimage.model.plan import BundleOptions, Plan
     from xenimage.model.transfer import Progress
@@ -64,7 +65,8 @@ def opened(options: BundleOptions, limits: Limits) -> Iterator[tuple[list[View],
             disks, paths = chain.disks, chain.labels
             noted = tuple(chain_findings(chain.disks, chain.paths))
         else:
-            disk = stack.enter_context(contextlib.closing(open_source(options.source, limits, output=output)))
+            opening = open_source(options.source, limits, output=output, scattered=options.inspect)
+            disk = stack.enter_context(contextlib.closing(opening))
             disks, paths, noted = [disk], [options.source.path], disk.facts.findings
         if options.chain and not 2 <= len(disks) <= _MEMBERS_MAX:
             raise UsageError(
@@ -79,6 +81,12 @@ def opened(options: BundleOptions, limits: Limits) -> Iterator[tuple[list[View],
         views = layered(disks)
         found = [_found(*each, limits) for each in zip(views, paths, [noted] + [()] * len(views), strict=False)]
         yield views, [dataclasses.replace(found[0], free=free), *found[1:]]
+
+
+def whole(views: Sequence[View]) -> Disk:
+    """The disk that the guest of a bundle sees, from the leaf through all layers."""
+    leaf = views[0]
+    return leaf.disk if leaf.below is None else Overlay(leaf.disk, Kept(leaf.below))
 
 
 def require_depth(depth: int, path: str) -> None:

@@ -13,11 +13,12 @@ from xenimage.checks.bundle import judge
 from xenimage.containers.bundle.check import check_bundle
 from xenimage.containers.bundle.reader import open_bundle
 from xenimage.engine.bundler import opened
-from xenimage.engine.opener import stored_bundle
+from xenimage.engine.opener import open_source, stored_bundle
+from xenimage.engine.planner import guest_findings, require_ready
 from xenimage.engine.provenance import provenance, source_digest
+from xenimage.engine.readiness import look
 from xenimage.engine.runner import run
-from xenimage.exceptions import NotReadyError, TransferError, UsageError, XenimageError
-from xenimage.model.finding import Severity
+from xenimage.exceptions import TransferError, UsageError, XenimageError
 from xenimage.model.image import (
     PROFILE,
     SOURCE_SHA256,
@@ -27,7 +28,7 @@ from xenimage.model.image import (
     ImageReport,
 )
 from xenimage.model.plan import SizePolicy
-from xenimage.model.report import BundleReport
+from xenimage.model.report import BundleReport, Verdict
 from xenimage.model.transfer import Receipt
 from xenimage.profiles.properties import decide
 from xenimage.sinks.glance import GlanceSink
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from xenimage.engine.layers import View
     from xenimage.engine.planner import Found
     from xenimage.limits import Limits
+    from xenimage.model.check import Readiness
     from xenimage.model.image import ImageOptions, ImageRecord, Images
     from xenimage.model.plan import BundleOptions, Plan
     from xenimage.model.profile import Profile
@@ -76,7 +78,7 @@ def prepared(
     options: ImageOptions,
     profile: Profile,
     images: Images | None,
-    make_plan: Callable[[BundleOptions, Sequence[Found]], Plan],
+    make_plan: Callable[[BundleOptions, Sequence[View], Sequence[Found], Limits], Plan],
     limits: Limits,
     progress: Progress,
 ) -> Iterator[Prepared]:
@@ -93,7 +95,7 @@ def prepared(
         yield Prepared(plan=_plan_stored(options, profile, images, limits, progress), views=())
         return
     with opened(options.bundle, limits) as (views, found):
-        plan = make_plan(options.bundle, found)
+        plan = make_plan(options.bundle, views, found, limits)
         sha256 = source_digest(options.bundle.source, [layer.source.stored_size for layer in plan.layers], progress)
         verdict = judge(plan.findings)
         image_plan = ImagePlan(
@@ -108,6 +110,7 @@ def prepared(
             properties=(*plan.properties, *provenance(sha256, plan.source.format, profile.name, verdict)),
             existing=_existing(options, sha256, images),
             findings=plan.findings,
+            guest=plan.guest,
         )
         yield Prepared(plan=image_plan, views=views)
 
@@ -139,7 +142,10 @@ def _plan_stored(
         size = source.size
     facts = report.facts
     assert facts is not None
-    properties, findings = decide(profile, options.bundle)
+    wanted = options.bundle.inspect and report.verdict is not Verdict.NOT_READY
+    guest = _stored_guest(options.bundle, profile, limits) if wanted else None
+    properties, findings = decide(profile, options.bundle, guest.suggestions if guest else ())
+    findings = (*report.findings, *findings, *guest_findings(guest))
     sha256 = source_digest(options.bundle.source, [size], progress)
     return ImagePlan(
         options=options,
@@ -150,10 +156,17 @@ def _plan_stored(
         min_disk=facts.min_disk,
         virtual_size=facts.virtual_size,
         source_sha256=sha256,
-        properties=(*properties, *provenance(sha256, "bundle", profile.name, report.verdict)),
+        properties=(*properties, *provenance(sha256, "bundle", profile.name, judge(findings))),
         existing=_existing(options, sha256, images),
-        findings=(*report.findings, *findings),
+        findings=findings,
+        guest=guest,
     )
+
+
+def _stored_guest(options: BundleOptions, profile: Profile, limits: Limits) -> Readiness:
+    """Look at the guest in a bundle."""
+    with contextlib.closing(open_source(options.source, limits, scattered=True)) as disk:
+        return look([disk], [options.source.path], profile, limits)
 
 
 def _existing(options: ImageOptions, sha256: str, images: Images | None) -> tuple[ImageRecord, ...]:
@@ -190,8 +203,7 @@ def make(ready: Prepared, images: Images, progress: Progress) -> ImageReport:
     started = time.monotonic()
     plan, options = ready.plan, ready.plan.options
     where = options.bundle.source.path
-    if any(finding.severity is Severity.ERROR for finding in plan.findings):
-        raise NotReadyError(f"cannot be an image for {options.bundle.profile}", findings=plan.findings, where=where)
+    require_ready(plan.findings, plan.guest, options.bundle, "an image")
     if plan.existing and options.if_exists is IfExists.FAIL:
         raise UsageError(
             f"is in the cloud already: image {plan.existing[0].id}",

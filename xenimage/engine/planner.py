@@ -7,12 +7,13 @@ import os
 import shlex
 from typing import TYPE_CHECKING
 
+from xenimage.checks.guest.inspection import NOTHING
 from xenimage.containers.bundle.writer import size_bound
-from xenimage.exceptions import UnsupportedError, UsageError
+from xenimage.exceptions import NotReadyError, UnsupportedError, UsageError
 from xenimage.formats.vhd.layout import BLOCK_SIZE, EPOCH, SIZE_MAX
 from xenimage.formats.vhd.writer import NewVhd, Parent
 from xenimage.model.finding import Finding, Severity
-from xenimage.model.plan import DIGESTS, Layer, Plan, SizePolicy
+from xenimage.model.plan import DIGESTS, Layer, Plan, SizePolicy, is_refused
 from xenimage.profiles.properties import decide
 from xenimage.units import GIB, format_size, round_up
 
@@ -87,11 +88,27 @@ def plan(
             *_tar_findings(vhds),
             *_chain_findings(profile, layers),
             *findings,
-            *(guest.findings if guest else ()),
+            *guest_findings(guest),
         ),
         guest=guest,
         free=found[0].free,
     )
+
+
+def require_ready(findings: Sequence[Finding], guest: Readiness | None, options: BundleOptions, what: str) -> None:
+    """Refuse a plan whose findings keep it from being carried out.
+
+    :param what: the plan is for: ``a bundle``.
+    :raises NotReadyError: with all findings.
+    """
+    if is_refused(findings, guest, allowed=options.allow_not_ready):
+        forgivable = not is_refused(findings, guest, allowed=True)
+        raise NotReadyError(
+            f"cannot be {what} for {options.profile}",
+            findings=findings,
+            where=options.source.path,
+            tip="Mend it in the guest. To make it nevertheless: --allow-not-ready." if forgivable else "",
+        )
 
 
 def _layers(options: BundleOptions, found: Sequence[Found]) -> tuple[Layer, ...]:
@@ -189,6 +206,13 @@ def bare_vhd_command(options: BundleOptions) -> list[str]:
         words += ["--snapshot", source.snapshot]
     words += [word for path in source.backing for word in ("--backing", path)]
     return [*words, "--follow-backing", source.follow] if source.follow else words
+
+
+def guest_findings(guest: Readiness | None) -> Iterator[Finding]:
+    """Pass on what was found of the guest; that there is none is nothing to say of a bundle."""
+    for finding in guest.findings if guest else ():
+        if finding.code != NOTHING:
+            yield finding
 
 
 def _payload_findings(profile: Profile, options: BundleOptions) -> Iterator[Finding]:

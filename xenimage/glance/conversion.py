@@ -11,24 +11,34 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, Protocol
 
 from xenimage import api, conf
+from xenimage.checks.guest.inspection import NOTHING
 from xenimage.exceptions import NotReadyError, TransferError, XenimageError
 from xenimage.glance import confinement, mbr, properties, texts
 from xenimage.glance.errors import RefusedError, UnusableError
 from xenimage.glance.policy import Action
 from xenimage.model.finding import Severity
-from xenimage.model.plan import BundleOptions, Compression, ConvertOptions, SizePolicy, SourceOptions
+from xenimage.model.plan import (
+    CONTRADICTS,
+    BundleOptions,
+    Compression,
+    ConvertOptions,
+    GuestOptions,
+    SizePolicy,
+    SourceOptions,
+)
 from xenimage.model.report import Verdict
 from xenimage.model.transfer import Progress
 from xenimage.units import GIB, MIB, format_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from xenimage.glance.request import Request
     from xenimage.limits import Limits
     from xenimage.model.finding import Finding
     from xenimage.model.plan import Plan
     from xenimage.model.profile import Profile
+    from xenimage.model.report import CheckReport
 
 _GZIP = b"\x1f\x8b\x08"
 _JOBS_MAX = 4
@@ -113,12 +123,14 @@ def _bundle(request: Request, limits: Limits, room: Room) -> dict[str, Any]:
         compression=Compression(settings.compression),
         jobs=_jobs(request),
         digests=(),
+        inspect=settings.inspect,
+        allow_not_ready=settings.on_not_ready != "fail",
     )
     plan = api.plan_bundle(options, limits=limits)
     _refuse_unready(plan)
     _prepare(request, room, plan.data_size, plan.output_size_max, plan.output_size_max)
     with _source_digest(request) as digest:
-        report = api.create_bundle(options, limits=limits, progress=room)
+        report = api.create_bundle(options, guest=plan.guest, limits=limits, progress=room)
     changed = properties.changed(request.properties, plan.properties)
     changed |= _provenance(found.format, digest, plan.findings) | {"xenimage_profile": settings.profile}
     return {
@@ -135,7 +147,7 @@ def _bundle(request: Request, limits: Limits, room: Room) -> dict[str, Any]:
 
 def _refuse_unready(plan: Plan) -> None:
     """Refuse before anything is written what the library would refuse when it begins to."""
-    if any(finding.severity is Severity.ERROR for finding in plan.findings):
+    if plan.refused:
         raise NotReadyError(f"cannot be a bundle for {plan.profile.name}", findings=plan.findings)
 
 
@@ -214,16 +226,35 @@ def _check(request: Request, limits: Limits, room: Room) -> dict[str, Any]:
             f" can be used. {told.text} A disk image that is to become one has container_format bare.",
             told.detail,
         ) from error
-    ready = report.verdict is not Verdict.NOT_READY
+    findings = (*report.findings, *_guest_findings(request, report, limits))
+    verdict = _verdict(findings)
+    ready = verdict is not Verdict.NOT_READY
     if not ready and request.settings.on_not_ready == "fail":
-        raise texts.refusal(
-            NotReadyError("the bundle is not sound", findings=report.findings), request.source, request.output
-        )
+        raise texts.refusal(NotReadyError("the bundle is not sound", findings=findings), request.source, request.output)
     return {
         "attributes": {"virtual_size": report.facts.virtual_size} if report.facts else {},
-        "properties": {} if ready else {"xenimage_verdict": report.verdict.value},
-        "notes": _notes(report.findings),
+        "properties": {} if ready else {"xenimage_verdict": verdict.value},
+        "notes": _notes(findings),
     }
+
+
+def _guest_findings(request: Request, report: CheckReport, limits: Limits) -> Sequence[Finding]:
+    """What is to be said of the guest in a bundle that is sound itself, and of the properties that its image has."""
+    if report.verdict is Verdict.NOT_READY or not request.settings.inspect:
+        return ()
+    given = {name: value for name, value in request.properties.items() if properties.is_users(name)}
+    options = GuestOptions(
+        sources=(SourceOptions(path=request.source, alone=True),),
+        profile=request.settings.profile,
+        properties=tuple(given.items()),
+    )
+    found = api.check_guest(options, limits=limits).findings
+    return [each for each in found if each.code != NOTHING and not _is_of_record(each)]
+
+
+def _is_of_record(finding: Finding) -> bool:
+    """Whether it is said of the properties alone, which are not judged where a bundle is stored as it comes."""
+    return finding.code.startswith("property.") and not finding.code.endswith(CONTRADICTS)
 
 
 def _extract(request: Request, limits: Limits, room: Room) -> dict[str, Any]:

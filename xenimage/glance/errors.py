@@ -12,6 +12,7 @@ UNUSABLE = (
 
 _LONGEST = 600
 """characters of a text that holds something of the image's own"""
+_LONGEST_OF_GUEST = 1500
 _PATH = re.compile(r"(?<![\w/.])/(?:[\w.+@-]+/)+[\w.+@-]*")
 
 
@@ -35,13 +36,16 @@ class UnusableError(RefusedError):
         super().__init__(UNUSABLE, detail)
 
 
-def presentable(text: str, *private: str) -> str:
+def presentable(text: str, *private: str, of_guest: bool = False) -> str:
     """Take out of a text what a tenant must not see, or what could harm the program that shows it.
 
     :param private: paths of the server: they become "the image"; other absolute paths go, too.
+    :param of_guest: whether it speaks of a guest: other paths stay, as they are the guest's; and it may be longer.
     """
     for path in sorted(filter(None, private), key=len, reverse=True):
         text = text.replace(path, "the image")
-    text = _PATH.sub("a file", text)
+    if not of_guest:
+        text = _PATH.sub("a file", text)
     text = "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
+    longest = _LONGEST_OF_GUEST if of_guest else _LONGEST
+    return text if len(text) <= longest else f"{text[:longest]} ..."

@@ -25,7 +25,7 @@ def wishes(profile: Profile, user: Mapping[str, str], settings: PluginSettings) 
     :param user: the properties of the image.
     :raises RefusedError: they contradict each other, and nobody may decide.
     """
-    given = {name: text for name, text in user.items() if not name.startswith(_RESERVED) and name not in CORE}
+    given = {name: text for name, text in user.items() if is_users(name)}
     _take_current_names(profile, given)
     wanted = {rule.name: rule.value for rule in profile.properties if rule.rule is Rule.SET} | dict(settings.properties)
     for name, value in wanted.items():
@@ -38,6 +38,11 @@ def wishes(profile: Profile, user: Mapping[str, str], settings: PluginSettings) 
                 " the property or set it to that, and import the image again."
             )
     return given
+
+
+def is_users(name: str) -> bool:
+    """Whether a property of that name is the user's own."""
+    return not name.startswith(_RESERVED) and name not in CORE
 
 
 def _take_current_names(profile: Profile, given: dict[str, str]) -> None:

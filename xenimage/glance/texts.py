@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from xenimage.checks.guest.registry import KINDS as GUEST_KINDS
 from xenimage.exceptions import (
     FormatError,
     LimitError,
@@ -69,20 +70,29 @@ def _is_verb(found: str) -> bool:
 
 def _not_ready(error: NotReadyError, source: str, output: str) -> str:
     found = [each for each in error.findings if isinstance(each, Finding)]
-    return presentable(not_ready_text(found), source, output)
+    # Paths in the guest are the tenant's own.
+    of_guest = any(is_of_guest(each) for each in found)
+    return presentable(not_ready_text(found), source, output, of_guest=of_guest)
 
 
 def not_ready_text(findings: Iterable[Finding]) -> str:
     """Tell why the target would not take the image."""
     errors = [each for each in findings if each.severity is Severity.ERROR]
-    told = " ".join(f"{each.what} {each.why}" for each in errors[:_SHOWN])
-    more = f" And {len(errors) - _SHOWN} more." if len(errors) > _SHOWN else ""
-    act = (
-        "Change or remove that property of the image, and import it again."
-        if all(each.code.startswith("property.") for each in errors)
-        else "Repair or convert the image, and upload it again."
-    )
+    told = " ".join(f"{each.what} {each.act if is_of_guest(each) else each.why}" for each in errors[:_SHOWN])
+    rest = ", ".join(each.code for each in errors[_SHOWN:] if is_of_guest(each))
+    more = f" And {len(errors) - _SHOWN} more{f': {rest}' if rest else ''}." if len(errors) > _SHOWN else ""
+    if all(each.code.startswith("property.") for each in errors):
+        act = "Change or remove that property of the image, and import it again."
+    elif all(is_of_guest(each) for each in errors):
+        act = "Then upload it again. xenimage guest check tells more, with what was seen."
+    else:
+        act = "Repair or convert the image, and upload it again."
     return f"The Xen hosts of this cloud would not run the image: {told}{more} {act}"
+
+
+def is_of_guest(finding: Finding) -> bool:
+    """Whether it is about the guest on the disk, which the tenant made, and has to mend."""
+    return finding.code in GUEST_KINDS
 
 
 def _line(finding: object) -> str:

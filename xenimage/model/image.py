@@ -6,9 +6,12 @@ import dataclasses
 import enum
 from typing import TYPE_CHECKING, Protocol
 
+from xenimage.model.plan import is_refused
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from xenimage.model.check import Readiness
     from xenimage.model.finding import Finding
     from xenimage.model.plan import BundleOptions, Plan, Property
     from xenimage.model.report import BundleReport, CheckReport, ConvertReport, Verdict, VhdFacts
@@ -173,6 +176,13 @@ class ImagePlan:
     existing: tuple[ImageRecord, ...]
     """images of the same source and profile, as far as anybody asked"""
     findings: tuple[Finding, ...]
+    guest: Readiness | None = None
+    """None where the guest was not looked at"""
+
+    @property
+    def refused(self) -> bool:
+        """Whether findings keep the image from being made."""
+        return is_refused(self.findings, self.guest, allowed=self.options.bundle.allow_not_ready)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

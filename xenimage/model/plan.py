@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from xenimage.model.finding import Severity
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from xenimage.model.check import Readiness
     from xenimage.model.disk import DiskFacts
     from xenimage.model.finding import Finding
@@ -304,14 +306,8 @@ class Plan:
 
     @property
     def refused(self) -> bool:
-        """Whether findings keep the bundle from being made: errors, but for those of the guest if that is allowed."""
-        allowed = self.options.allow_not_ready
-        of_guest = frozenset(each.code for each in self.guest.findings) if self.guest else frozenset()
-        return any(
-            finding.severity is Severity.ERROR
-            and not (allowed and (finding.code in of_guest or finding.code.endswith(CONTRADICTS)))
-            for finding in self.findings
-        )
+        """Whether findings keep the bundle from being made."""
+        return is_refused(self.findings, self.guest, allowed=self.options.allow_not_ready)
 
     @property
     def source(self) -> DiskFacts:
@@ -327,3 +323,16 @@ class Plan:
     def data_size(self) -> int:
         """Bytes of all blocks that may hold data."""
         return sum(layer.data_size for layer in self.layers)
+
+
+def is_refused(findings: Iterable[Finding], guest: Readiness | None, *, allowed: bool) -> bool:
+    """Whether findings keep something from being made: errors, but for those of the guest if that is allowed.
+
+    :param allowed: whether it is made of a guest that is not ready, too.
+    """
+    of_guest = frozenset(each.code for each in guest.findings) if guest else frozenset()
+    return any(
+        finding.severity is Severity.ERROR
+        and not (allowed and (finding.code in of_guest or finding.code.endswith(CONTRADICTS)))
+        for finding in findings
+    )

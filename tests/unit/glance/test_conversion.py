@@ -8,11 +8,14 @@ from typing import ClassVar
 import ddt
 
 from tests.builders import vmdk
+from tests.builders.guests import windows
+from tests.builders.guests.winhives import State
 from tests.unit.glance.support import GlanceTestCase
-from xenimage import conf
+from xenimage import api, conf
 from xenimage.glance import confinement, conversion
 from xenimage.glance.errors import RefusedError, UnusableError
 from xenimage.model.finding import Finding, Severity
+from xenimage.model.plan import BundleOptions, SourceOptions
 from xenimage.model.report import CheckReport, Verdict
 from xenimage.model.transfer import Silent
 
@@ -42,6 +45,62 @@ class ConversionTestCase(GlanceTestCase):
             self.perform(action, data, **fields)
         self.assertNotIn(str(self.scratch), caught.exception.text)
         return caught.exception.text
+
+
+@ddt.ddt
+class GuestTest(ConversionTestCase):
+    """A disk with a Windows on it."""
+
+    good = State(firmware="bios", active="0001")
+    bad = State(firmware="bios", pv="none", sysprep="complete", hibernated=True)
+
+    def disk(self, state: State) -> bytes:
+        path = self.scratch / "guest.qcow2"
+        self.run_tool("qemu-img", "convert", "-f", "raw", "-O", "qcow2", windows.disk(state), path)
+        return path.read_bytes()
+
+    def test_what_was_found_sets_properties_and_the_users_stay(self):
+        found = self.perform("bundle", self.disk(self.good), properties={"os_version": "2022"})["properties"]
+        self.assertEqual(
+            ("windows", "hvm", "x86_64", "sound"),
+            tuple(found[name] for name in ("os_type", "vm_mode", "architecture", "xenimage_verdict")),
+        )
+        self.assertNotIn("os_version", found)
+
+    def test_a_guest_that_is_not_ready_is_refused_with_what_to_do_in_it(self):
+        text = self.refused("bundle", self.disk(self.bad))
+        self.assertTrue(text.startswith("The Xen hosts of this cloud would not run the image: "), text)
+        self.assertTrue(text.endswith(" Then upload it again. xenimage guest check tells more, with what was seen."))
+        self.assertIn("generali", text)
+        self.assertLess(len(text), 1500)
+        self.assertEqual([], self.room.asked)
+
+    def test_it_is_taken_and_marked_where_the_operator_wants_that(self):
+        found = self.perform("bundle", self.disk(self.bad), settings={"on_not_ready": "warn"})
+        self.assertEqual("not ready", found["properties"]["xenimage_verdict"])
+        self.assertTrue(any(note.startswith("windows.sysprep.") for note in found["notes"]), found["notes"])
+
+    def test_nobody_looks_where_the_operator_does_not_want_it(self):
+        found = self.perform("bundle", self.disk(self.bad), settings={"inspect": False})
+        self.assertNotIn("os_type", found["properties"])
+
+    def test_a_property_that_says_other_than_the_disk(self):
+        text = self.refused("bundle", self.disk(self.good), properties={"os_type": "linux"})
+        self.assertIn("The property os_type is linux, but what is on the disk asks for os_type=windows.", text)
+        self.assertIn("Change or remove that property of the image", text)
+
+    @ddt.data(("good", {}, None), ("bad", {}, "refused"), ("bad", {"on_not_ready": "warn"}, "not ready"))
+    @ddt.unpack
+    def test_a_bundle_is_looked_into(self, state, settings, verdict):
+        made = str(self.scratch / "guest.tgz")
+        source = SourceOptions(path=str(windows.disk(getattr(self, state))), format="raw")
+        api.create_bundle(BundleOptions(source=source, output=made, inspect=False))
+        bundle = pathlib.Path(made).read_bytes()
+        if verdict == "refused":
+            self.assertIn("generali", self.refused("check", bundle, settings=settings))
+        else:
+            found = self.perform("check", bundle, settings=settings)
+            self.assertEqual({"xenimage_verdict": verdict} if verdict else {}, found["properties"])
 
 
 @ddt.ddt

@@ -6,6 +6,7 @@ import ddt
 
 from tests.base import TestCase
 from xenimage import exceptions
+from xenimage.glance import texts
 from xenimage.glance.errors import UNUSABLE, UnusableError, presentable
 from xenimage.glance.texts import refusal
 from xenimage.model.finding import Finding, Severity
@@ -74,6 +75,19 @@ class RefusalTest(TestCase):
             "The Xen hosts of this cloud would not run the image: What 1. Why 1. What 2. Why 2. What 3. Why 3. And 2"
             " more. Repair or convert the image, and upload it again.",
             self.text(exceptions.NotReadyError("no", findings=many)),
+        )
+
+    def test_what_is_to_be_done_in_the_guest(self):
+        kinds = [kind for code, kind in sorted(texts.GUEST_KINDS.items())]
+        found = [
+            Finding(code=kind.code, severity=Severity.ERROR, what=f"{SOURCE} has /etc/x{n}.", why="W.", act=f"Do {n}.")
+            for n, kind in enumerate(kinds * 5)
+        ][:5]
+        self.assertEqual(
+            "The Xen hosts of this cloud would not run the image: the image has /etc/x0. Do 0. the image has /etc/x1."
+            f" Do 1. the image has /etc/x2. Do 2. And 2 more: {found[3].code}, {found[4].code}. Then upload it again."
+            " xenimage guest check tells more, with what was seen.",
+            self.text(exceptions.NotReadyError("no", findings=found)),
         )
 
     @ddt.data(

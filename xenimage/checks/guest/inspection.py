@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from xenimage.model.guest.facts import GuestFacts
     from xenimage.model.profile import Profile
 
+NOTHING = "guest.inspection.nothing"
+"""what is said of disks for data, too: nothing to say of what is made of them"""
 _SHOWN = 20
 """places that are listed of those which could not be read"""
 

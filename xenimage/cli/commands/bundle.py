@@ -13,7 +13,6 @@ from xenimage.cli.arguments import add_source
 from xenimage.cli.command import Outcome, OutputCommand
 from xenimage.cli.views import bundle as views
 from xenimage.exceptions import NotReadyError, UsageError
-from xenimage.model.finding import Severity
 from xenimage.model.plan import DIGESTS
 from xenimage.model.report import Verdict
 
@@ -29,7 +28,8 @@ class Create(OutputCommand):
     description = """\
 Reads a disk image and writes a gzipped tar that holds it as 0.vhd, together
 with what its target wants to know: image properties, size, checksums, and the
-commands that upload it. The source is only read. The output appears under its
+commands that upload it. The guest on it is looked at first: a bundle that its
+target would not run is not made. The source is only read. The output appears under its
 name when it is complete, or not at all."""
     examples = (
         "xenimage bundle create debian.qcow2 --output debian.tgz",
@@ -46,6 +46,7 @@ name when it is complete, or not at all."""
         target = parser.add_argument_group("target")
         target.add_argument("--output", required=True, metavar="FILE", help="the bundle, or - for standard output")
         bundling.add_target(target)
+        bundling.add_guest(parser.add_argument_group("guest"))
         bundling.add_chain(parser.add_argument_group("chain"))
         self._add_work(parser.add_argument_group("work"))
 
@@ -70,15 +71,14 @@ name when it is complete, or not at all."""
             force=args.force,
             verify=args.verify,
         )
-        limits = self.context.settings.limits
+        limits = bundling.limits(args, self.context)
         stream: TextIO | None = sys.stderr if options.output == "-" else None
         if args.dry_run:
             plan = api.plan_bundle(options, limits=limits)
-            ready = all(each.severity is not Severity.ERROR for each in plan.findings)
             return Outcome(
                 data=views.plan_record(plan),
                 text=functools.partial(views.plan_lines, plan),
-                code=0 if ready else NotReadyError.exit_code,
+                code=NotReadyError.exit_code if plan.refused else 0,
             )
         if options.output == "-" and sys.stdout.isatty():
             raise UsageError(

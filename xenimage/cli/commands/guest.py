@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from xenimage import api
 from xenimage.cli.arguments import add_source_options, key_value, source_options
+from xenimage.cli.bundling import add_timeout, limits
 from xenimage.cli.command import Outcome, OutputCommand
 from xenimage.cli.views import guest as guest_views
 from xenimage.cli.views import readiness as views
@@ -80,6 +81,7 @@ is ready, with 6 if there is an error among the findings."""
             help="an image property that you have in mind; held against the guest; repeatable",
         )
         target.add_argument("--strict", action="store_true", help="end with 6 for warnings, too")
+        add_timeout(parser.add_argument_group("guest"))
         page = parser.add_argument_group("page")
         page.add_argument("--html", metavar="FILE", help="write a page to look at, too: one file that loads nothing")
         page.add_argument("--force", action="store_true", help="replace a page that exists")
@@ -97,7 +99,7 @@ is ready, with 6 if there is an error among the findings."""
             profile=args.profile or settings.profile,
             properties=tuple(args.properties),
         )
-        report = api.check_guest(options, limits=settings.limits)
+        report = api.check_guest(options, limits=limits(args, self.context))
         if args.html:
             _write(report, args.html, force=args.force)
         refused = report.verdict is Verdict.NOT_READY or (args.strict and report.verdict is not Verdict.SOUND)

@@ -14,7 +14,6 @@ from xenimage.cli.views import bundle as bundle_views
 from xenimage.cli.views import image as views
 from xenimage.cli.views.upload import image_name
 from xenimage.exceptions import NotReadyError, UsageError
-from xenimage.model.finding import Severity
 from xenimage.model.image import VISIBILITIES, IfExists, ImageOptions
 from xenimage.model.plan import CONVERT_FORMATS, ConvertOptions, SourceOptions
 from xenimage.model.report import Verdict
@@ -58,6 +57,7 @@ clouds.yaml and the OS_* variables, as for the openstack command."""
             help="what to do if the cloud has one of the same source and profile (default: create another)",
         )
         bundling.add_target(parser.add_argument_group("target"))
+        bundling.add_guest(parser.add_argument_group("guest"))
         bundling.add_chain(parser.add_argument_group("chain"))
         work = parser.add_argument_group("work")
         bundling.add_work(work)
@@ -85,15 +85,14 @@ clouds.yaml and the OS_* variables, as for the openstack command."""
     def execute(self, args: argparse.Namespace) -> Outcome:
         """Make the image, or show the plan of it."""
         options = self._options(args)
-        limits, progress = self.context.settings.limits, self.context.progress
+        limits, progress = bundling.limits(args, self.context), self.context.progress
         if args.dry_run:
             images = connect(self, args) if options.if_exists is not IfExists.CREATE else None
             plan = api.plan_image(options, images, limits=limits, progress=progress)
-            ready = all(each.severity is not Severity.ERROR for each in plan.findings)
             return Outcome(
                 data=views.plan_record(plan),
                 text=functools.partial(views.plan_lines, plan),
-                code=0 if ready else NotReadyError.exit_code,
+                code=NotReadyError.exit_code if plan.refused else 0,
             )
         report = api.create_image(options, connect(self, args), limits=limits, progress=progress)
         return Outcome(data=views.report_record(report), text=functools.partial(views.report_lines, report))

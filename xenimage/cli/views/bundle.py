@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 from typing import TYPE_CHECKING, Any
 
-from xenimage.cli.text import counted, findings_section, section, size_text, table, visible, wrap
+from xenimage.cli.text import counted, findings_section, section, size_text, table, visible
 from xenimage.cli.views.common import (
     VERDICT_COLOURS,
     disk_record,
@@ -16,6 +16,7 @@ from xenimage.cli.views.common import (
     vhd_record,
 )
 from xenimage.cli.views.free import free_record, free_section
+from xenimage.cli.views.readiness import guest_record, guest_section, property_lines
 from xenimage.cli.views.upload import command_lines, upload_section
 from xenimage.units import GIB, format_size
 
@@ -43,6 +44,7 @@ def plan_record(plan: Plan) -> dict[str, Any]:
         "timestamp": plan.timestamp,
         "source": {"path": plan.options.source.path, **disk_record(plan.source)},
         "layers": [_layer_record(layer) for layer in plan.layers],
+        "guest": guest_record(plan.guest),
         "properties": property_records(plan.properties),
         "findings": finding_records(plan.findings),
         "free_space": free_record(plan.free),
@@ -92,6 +94,7 @@ def _ratio(report: BundleReport) -> float:
 def plan_lines(plan: Plan, style: Style) -> Iterator[str]:
     """Yield a plan for people."""
     yield from disk_section("Source", plan.options.source.path, plan.source, style)
+    yield from guest_section(plan.guest, style)
     yield from section(
         "Would write",
         [
@@ -112,7 +115,7 @@ def plan_lines(plan: Plan, style: Style) -> Iterator[str]:
         yield from table(("layer", "source", "format", "virtual bytes", "data at most"), rows, style, right=(3, 4))
         yield ""
     yield from free_section(plan.free, style)
-    yield from _property_lines(plan, style)
+    yield from property_lines(plan.properties, style)
     yield from findings_section(plan.findings, style)
     yield "Nothing was written (--dry-run)."
 
@@ -129,6 +132,7 @@ def report_lines(report: BundleReport, style: Style) -> Iterator[str]:
     """Yield a finished bundle for people."""
     plan, receipt = report.plan, report.receipt
     yield from disk_section("Source", plan.options.source.path, plan.source, style)
+    yield from guest_section(plan.guest, style)
     yield from section(
         "Bundle",
         [
@@ -155,7 +159,7 @@ def report_lines(report: BundleReport, style: Style) -> Iterator[str]:
         yield from _layer_table(report, style)
         yield ""
     yield from free_section(plan.free, style)
-    yield from _property_lines(plan, style)
+    yield from property_lines(plan.properties, style)
     yield from findings_section(plan.findings, style)
     yield from upload_section(plan, style)
 
@@ -184,16 +188,6 @@ def _threads(number: int) -> str:
 
 def _moment(seconds: int) -> str:
     return f"{datetime.datetime.fromtimestamp(seconds, datetime.UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _property_lines(plan: Plan, style: Style) -> Iterator[str]:
-    if not plan.properties:
-        return
-    yield style.paint("Image properties", "bold")
-    for each in plan.properties:
-        yield visible(f"  {each.name}={each.value}")
-        yield from wrap(each.reason, style, "      ")
-    yield ""
 
 
 def facts_record(facts: BundleFacts) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from xenimage.cli.views.common import (
     vhd_record,
 )
 from xenimage.cli.views.disk import convert_lines, convert_record
+from xenimage.cli.views.readiness import guest_record, guest_section, reason_lines
 from xenimage.model.image import PROVENANCE, Action
 from xenimage.units import format_size
 
@@ -85,6 +86,7 @@ def plan_record(plan: ImagePlan) -> dict[str, Any]:
         "as_it_is": plan.plan is None,
         "import": options.staged,
         "existing": [each.id for each in plan.existing],
+        "guest": guest_record(plan.guest),
         "properties": property_records(plan.properties),
         "findings": finding_records(plan.findings),
     }
@@ -95,6 +97,7 @@ def plan_lines(plan: ImagePlan, style: Style) -> Iterator[str]:
     options = plan.options
     if plan.plan is not None:
         yield from disk_section("Source", options.bundle.source.path, plan.plan.source, style)
+    yield from guest_section(plan.guest, style)
     yield from section(
         "Would store",
         [
@@ -121,7 +124,7 @@ def _property_lines(plan: ImagePlan, style: Style) -> Iterator[str]:
     for each in plan.properties:
         yield visible(f"  {each.name}={each.value}")
         if each.name not in PROVENANCE:
-            yield from wrap(each.reason, style, "      ")
+            yield from reason_lines(each, style)
     yield ""
 
 
@@ -145,6 +148,7 @@ def report_record(report: ImageReport) -> dict[str, Any]:
         "data_size": bundle.data_size if bundle else None,
         "zero_size": bundle.zero_size if bundle else None,
         "compressor": bundle.compressor if bundle else None,
+        "guest": guest_record(plan.guest),
         "properties": property_records(plan.properties),
         "findings": finding_records(plan.findings),
     }
@@ -155,6 +159,7 @@ def report_lines(report: ImageReport, style: Style) -> Iterator[str]:
     plan = report.plan
     if plan.plan is not None:
         yield from disk_section("Source", plan.options.bundle.source.path, plan.plan.source, style)
+    yield from guest_section(plan.guest, style)
     yield from _image_section("Image", report.image, style)
     rate = report.sent / report.seconds if report.seconds > 0 else 0
     if report.action is not Action.SKIPPED:

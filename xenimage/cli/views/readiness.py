@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from xenimage.cli.text import Style
+    from xenimage.model.check import Readiness
     from xenimage.model.guest.facts import GuestFacts
     from xenimage.model.plan import Property
     from xenimage.model.report import GuestReport
@@ -41,14 +42,32 @@ def record(report: GuestReport) -> dict[str, Any]:
     return {
         "profile": report.profile.name,
         "verdict": report.verdict.value,
-        "systems": list(report.facts.systems),
+        **facts_record(report.facts),
         "min_disk": report.min_disk,
         "disks": [{"path": each.path, "virtual_size": each.size, "data_size": each.data} for each in report.usage],
         "properties": property_records(report.properties),
         "findings": finding_records(report.findings),
-        "unread": [{"what": each.what, "why": each.why} for each in report.facts.unread],
-        "stopped": report.facts.stopped or None,
     }
+
+
+def facts_record(facts: GuestFacts) -> dict[str, Any]:
+    """Return what was recognised for programs, and what was not seen."""
+    return {
+        "systems": list(facts.systems),
+        "unread": [{"what": each.what, "why": each.why} for each in facts.unread],
+        "stopped": facts.stopped or None,
+    }
+
+
+def guest_record(guest: Readiness | None) -> dict[str, Any] | None:
+    """Return what is known of the guest of a bundle; None where nobody looked."""
+    return facts_record(guest.facts) if guest else None
+
+
+def guest_section(guest: Readiness | None, style: Style) -> Iterator[str]:
+    """Yield what the guest of a bundle is for people; nothing where nobody looked."""
+    if guest is not None:
+        yield from section("Guest", [(name.lower(), value) for name, value in system_pairs(guest.facts)], style)
 
 
 def lines(report: GuestReport, style: Style) -> Iterator[str]:
@@ -71,7 +90,12 @@ def property_lines(properties: Sequence[Property], style: Style) -> Iterator[str
     yield style.paint("Image properties", "bold")
     for each in properties:
         yield visible(f"  {each.name}={each.value}")
-        yield from wrap(each.reason, style, "      ")
-        if each.evidence:
-            yield from wrap(each.evidence, style, " " * 12, "      seen: ")
+        yield from reason_lines(each, style)
     yield ""
+
+
+def reason_lines(each: Property, style: Style) -> Iterator[str]:
+    """Yield why an image property has its value, and where that was seen."""
+    yield from wrap(each.reason, style, "      ")
+    if each.evidence:
+        yield from wrap(each.evidence, style, " " * 12, "      seen: ")
