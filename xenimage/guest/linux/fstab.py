@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ CRYPTTAB = "etc/crypttab"
 OWN = ("usr", "var", "boot", "boot/efi", "efi", "var/lib", "opt", "home", "root")
 """directories that are looked into, and may be volumes of their own; outer ones first"""
 
+_ROWS_MAX = 200
 _ESPS = ("boot/efi", "efi")
 _NO_DISK = ("tmpfs", "nfs", "nfs4", "cifs", "autofs", "overlay")
 _TAGS = ("UUID=", "LABEL=", "PARTUUID=", "PARTLABEL=")
@@ -27,8 +29,8 @@ _ESCAPED = re.compile(r"\\([0-7]{3})")
 
 
 def mounts(root: Root) -> tuple[Mount, ...]:
-    """Every line of fstab that has its fields."""
-    return tuple(_fstab(root))
+    """The lines of fstab that have their fields."""
+    return tuple(itertools.islice(_fstab(root), _ROWS_MAX))
 
 
 def _fstab(root: Root) -> Iterator[Mount]:
@@ -47,9 +49,9 @@ def _fstab(root: Root) -> Iterator[Mount]:
 
 
 def crypts(root: Root) -> tuple[Mount, ...]:
-    """Every line of crypttab: the mapped name, and the device below it."""
+    """The lines of crypttab: the mapped name, and the device below it."""
     found = []
-    for line in root.lines(CRYPTTAB):
+    for line in itertools.islice(root.lines(CRYPTTAB), _ROWS_MAX):
         name, device, key, options = [*line.split()[:4], "", "", "", ""][:4]
         if device:
             found.append(

@@ -34,6 +34,8 @@ _INITRD = re.compile(r"^(?:initrd|initrd16|initrdefi)\s+(?P<paths>\S.*)$")
 _SET = re.compile(r"""^set\s+(?P<name>\w+)=(?P<value>.*)$""")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 _ENTRIES_MAX = 200
+_TEXT_MAX = 4096
+"""Linux takes 2048 bytes (x86, COMMAND_LINE_SIZE)"""
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -115,7 +117,7 @@ def _lines_of(
 
 
 def _expanded(text: str, variables: dict[str, str]) -> str:
-    return _VARIABLE.sub(lambda match: variables.get(match[1] or match[2], ""), text).strip()
+    return _VARIABLE.sub(lambda match: variables.get(match[1] or match[2], ""), text).strip()[:_TEXT_MAX]
 
 
 def _bare(path: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,8 @@ _NETWORK = (
 )
 _SEEDS = ("var/lib/systemd/random-seed", "var/lib/urandom/random-seed", "var/lib/random-seed")
 _HOMES_MAX = 50
+_SHOWN = 50
+"""settings of one sort that are kept"""
 
 
 def identity(root: Root) -> Identity:
@@ -41,10 +44,10 @@ def identity(root: Root) -> Identity:
         machine_id=_machine_id(root),
         host_keys=tuple(f"/{path}" for path in root.matching("etc/ssh", "ssh_host_*_key")),
         hostname=_hostname(root),
-        net_rules=tuple(_net_rules(root)),
-        macs=tuple(_macs(root)),
+        net_rules=tuple(itertools.islice(_net_rules(root), _SHOWN)),
+        macs=tuple(itertools.islice(_macs(root), _SHOWN)),
         histories=tuple(f"/{path}" for path in _histories(root)),
-        authorized_keys=tuple(_authorized(root)),
+        authorized_keys=tuple(itertools.islice(_authorized(root), _SHOWN)),
         random_seed=next((f"/{path}" for path in _SEEDS if _size(root, path)), ""),
     )
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from xenimage.guest.tree import Tree
 
 _LINE_MAX = 4096
-_LINES_MAX = 20_000
+_LINES_MAX = 5000
 _FILES_MAX = 500
 """of one pattern; a directory with more configuration than that is none"""
 

@@ -18,6 +18,8 @@ _LINE = re.compile(r"""^(?P<indent> *)(?P<dashes>(?:- +)*)(?P<key>['"]?[\w.-]+['
 _ITEM = re.compile(r"^(?P<indent> *)- +(?P<value>.*)$")
 _COMMENT = re.compile(r"""(?:^|\s)#.*$""")
 _LIST_MAX = 200
+_LINE_MAX = 4096
+_LINES_MAX = 5000
 
 
 def find(text: str, where: str, keys: str) -> Setting | None:
@@ -38,7 +40,7 @@ def find(text: str, where: str, keys: str) -> Setting | None:
 
 def find_list(text: str, where: str, key: str) -> tuple[tuple[str, ...], Setting, bool] | None:
     """The list at a key without indentation: its items, where it is, and whether it stands on one line."""
-    lines = text.split("\n")
+    lines = _lines(text)
     found = None
     for number, line in enumerate(lines):
         match = _LINE.match(_COMMENT.sub("", line).rstrip())
@@ -46,6 +48,10 @@ def find_list(text: str, where: str, key: str) -> tuple[tuple[str, ...], Setting
             items, one_line = _items(match["value"] or "", lines[number + 1 : number + 1 + _LIST_MAX])
             found = items, Setting(value=", ".join(items), where=where, line=line.strip()), one_line
     return found
+
+
+def _lines(text: str) -> list[str]:
+    return [line[:_LINE_MAX] for line in text.split("\n", _LINES_MAX)[:_LINES_MAX]]
 
 
 def _items(value: str, below: Sequence[str]) -> tuple[tuple[str, ...], bool]:
@@ -74,7 +80,7 @@ def _items(value: str, below: Sequence[str]) -> tuple[tuple[str, ...], bool]:
 def _walk(text: str) -> Iterator[tuple[str, str, str]]:
     """(path of keys, value, line) of everything that looks like ``key: value``."""
     above: list[tuple[int, str]] = []
-    for line in text.split("\n"):
+    for line in _lines(text):
         match = _LINE.match(_COMMENT.sub("", line).rstrip())
         if match is None:
             continue

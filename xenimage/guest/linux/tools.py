@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from xenimage.guest.linux.drivers import BLKFRONT, NETFRONT
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from xenimage.guest.linux.root import Root
 
+_SHOWN = 20
 XEN = "xe-guest-utilities"
 AGENTS = {
     XEN: ("usr/sbin/xe-daemon", "usr/bin/xe-daemon", "usr/sbin/xe-linux-distribution", "usr/bin/xen-guest-agent",
@@ -39,7 +41,7 @@ def tools(root: Root) -> tuple[Setting, ...]:
 
 def blacklist(root: Root) -> tuple[Setting, ...]:
     """The front ends of Xen that modprobe is told to leave alone."""
-    return tuple(_blacklisted(root))
+    return tuple(itertools.islice(_blacklisted(root), _SHOWN))
 
 
 def _blacklisted(root: Root) -> Iterator[Setting]:
