@@ -251,7 +251,7 @@ def write_disk(
 def _write_ntfs(
     path: pathlib.Path, size: int, label: str, start: int, files: Mapping[str, bytes], *, cluster: int = 4096
 ) -> None:
-    shutil.copyfile(_empty_ntfs(size, label, start, cluster), path)
+    run("cp", "--sparse=always", str(_empty_ntfs(size, label, start, cluster)), str(path))
     ntfs.fill(path, files)
 
 
@@ -293,12 +293,17 @@ def run(*command: str, text: str = "") -> None:
 
 
 def _place(volume: pathlib.Path, disk: int, offset: int) -> None:
-    """Copy the parts of *volume* that are not zero into a disk."""
+    """Copy what is stored of the sparse file *volume* into a disk."""
     with open(volume, "rb") as source:
-        while part := source.read(MIB):
-            if part.count(0) != len(part):
-                os.pwrite(disk, part, offset)
-            offset += len(part)
+        end, size = 0, volume.stat().st_size
+        while end < size:
+            try:
+                start = os.lseek(source.fileno(), end, os.SEEK_DATA)
+            except OSError:
+                return
+            end = os.lseek(source.fileno(), start, os.SEEK_HOLE)
+            for at in range(start, end, MIB):
+                os.pwrite(disk, os.pread(source.fileno(), min(MIB, end - at), at), offset + at)
 
 
 @functools.cache
