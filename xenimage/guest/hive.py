@@ -61,6 +61,8 @@ _VALUE_MAX = 4 * MIB
 """bytes of one value; Windows itself warns above 1 MiB"""
 _DEPTH = 64
 """keys on the way to a key; Windows allows 512, and nothing that is looked for has more than ten"""
+_CELLS_MAX = 500_000
+"""cells that are read of one hive, some again and again; a look at a real one reads some ten thousand"""
 _KEPT = 2048
 """keys that a hive remembers"""
 
@@ -108,6 +110,7 @@ class Hive:
         """whether it was not closed: its logs hold newer values, or even its header"""
         self._end = min(_u32(head, _BINS_AT), self._content.size - _BASE)
         self._keys: dict[str, Key | None] = {}
+        self._cells = 0
         self.root = Key(self, _u32(head, _ROOT_AT), name)
 
     def key(self, path: str) -> Key | None:
@@ -130,8 +133,11 @@ class Hive:
         """The content of the cell at *place*.
 
         :raises FormatError: there is none in use.
-        :raises LimitError: it has more than *longest* bytes.
+        :raises LimitError: it has more than *longest* bytes, or too many were read.
         """
+        self._cells += 1
+        if self._cells > _CELLS_MAX:
+            raise LimitError(f"more than {_CELLS_MAX} keys and values were read", where=self.name)
         if place % 8 or not 0 <= place <= self._end - 8:
             raise FormatError(f"a cell at {place:#x}", expected=f"a place below {self._end:#x}", where=where)
         head = self._content.part(_BASE + place, _CELL_HEAD + _GUESS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import unittest
+from unittest import mock
 
 import ddt
 
@@ -142,6 +143,26 @@ class HiveTestCase(unittest.TestCase):
             with self.assertRaises(FormatError) as caught:
                 Hive(data, "SYSTEM")
             self.assertRegex(str(caught.exception), r"^SYSTEM: (a hive begins with|version 0)")
+
+    def test_work_without_end_is_ended(self) -> None:
+        made = regf.Hive()
+        for number in range(60):
+            made.key(f"Key\\{number}")
+        with mock.patch("xenimage.guest.hive._CELLS_MAX", 50):
+            key = Hive(made.build(), "SYSTEM").key("Key")
+            assert key is not None
+            with self.assertRaises(LimitError) as caught:
+                key.subkeys()
+        self.assertEqual("SYSTEM: more than 50 keys and values were read", str(caught.exception))
+
+    def test_a_header_of_a_wrong_sum_is_one_that_was_not_closed(self) -> None:
+        made = regf.Hive()
+        made.key("Key")
+        data = bytearray(made.build())
+        data[508] ^= 1
+        hive = Hive(bytes(data), "SYSTEM")
+        self.assertTrue(hive.dirty)
+        self.assertIsNotNone(hive.key("Key"))
 
     def test_damage_is_always_the_same_error(self) -> None:
         made = regf.Hive()

@@ -13,6 +13,7 @@ from tests.fakes.guests import look_at
 from xenimage.checks.guest import registry, windows
 from xenimage.model.finding import Severity
 from xenimage.model.guest.facts import GuestFacts, Unread
+from xenimage.profiles import properties
 from xenimage.profiles.registry import BUILTIN as PROFILES
 
 # A target that takes everything that a Windows can ask for.
@@ -107,6 +108,35 @@ class TargetTest(unittest.TestCase):
         guest.conf["config_drive_cdrom"] = "false"
         self.assertEqual(["windows.cloudbase-init.drive"], [e.code for e in registry.judge(look_at(guest), profile)])
         self.assertEqual((), registry.judge(look_at(BY_NAME["no-disks"].guest()), profile))
+
+
+@ddt.ddt
+class ContradictionTest(unittest.TestCase):
+    """What the user says stays, and is held against the guest."""
+
+    @ddt.data(
+        ("good-bios", "xenapi_device_id", "0002", None),
+        ("good-bios", "xenapi_device_id", "1", Severity.ERROR),
+        ("0001-bios", "xenapi_device_id", "2", Severity.ERROR),
+        ("0001-bios", "xenapi_device_id", "0001", None),
+        ("legacy", "xenapi_device_id", "2", Severity.ERROR),
+        ("legacy", "xenapi_device_id", "1", None),
+        ("staged-uefi", "xenapi_device_id", "1", None),
+        ("precedence", "xenapi_device_id", "1", None),
+        ("none", "xenapi_device_id", "2", None),
+        ("good-bios", "os_type", "linux", Severity.ERROR),
+        ("good-bios", "vm_mode", "xen", Severity.ERROR),
+        ("good-bios", "hw_firmware_type", "uefi", Severity.ERROR),
+        ("good-uefi", "hw_firmware_type", "uefi", None),
+        ("good-bios", "auto_disk_config", "true", Severity.WARNING),
+        ("good-bios", "architecture", "i686", Severity.WARNING),
+        ("good-bios", "os_admin_user", "Administrator", Severity.INFO),
+    )
+    @ddt.unpack
+    def test_a_property_of_the_user(self, name: str, key: str, value: str, severity: Severity | None) -> None:
+        suggested = registry.suggest(look_at(BY_NAME[name].guest()), TARGET)
+        found = list(properties.contradictions({key: value}, properties.named(TARGET, suggested)))
+        self.assertEqual([] if severity is None else [severity], [each.severity for each in found])
 
 
 class EvidenceTest(unittest.TestCase):
