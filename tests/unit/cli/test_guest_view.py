@@ -22,6 +22,8 @@ class Service:
     start: Start | None = None
     files: tuple[str, ...] = ()
     signed: bool = False
+    where: str = ""
+    present: bool | None = None
     owner: Service | None = None
 
 
@@ -33,7 +35,10 @@ class System:
     wrong: bool = False
     right: bool = True
     zero: int = 0
+    zero_key: str = ""
     missing: int | None = None
+    denied: bool | None = None
+    unknown: bool | None = None
     paths: tuple[str, ...] = ()
     bus: Service | None = None
     services: tuple[Service, ...] = ()
@@ -51,10 +56,12 @@ class ViewTest(unittest.TestCase):
             place="disk 0\x1b",
             pagefile_size=2048,
             paths=("a", "b"),
+            zero_key="hidden",
+            denied=False,
             bus=Service(name="xenbus", start=Start.BOOT),
             services=(
                 Service(name="one", files=("x.sys",), signed=True, owner=Service(name="two", start=Start.BOOT)),
-                Service(name="three"),
+                Service(name="three", where="hidden", present=False),
             ),
         )
         self.assertEqual(
@@ -64,6 +71,7 @@ class ViewTest(unittest.TestCase):
                 "  pagefile size  2 KiB (2048 bytes)",
                 "  right          yes",
                 "  zero           0",
+                "  denied         no",
                 "  paths          a, b",
                 "",
                 "Linux: bus",
@@ -72,7 +80,7 @@ class ViewTest(unittest.TestCase):
                 "",
                 "Linux: services",
                 "  one: files x.sys, signed, owner (two: start boot)",
-                "  three",
+                "  three: not present",
                 "",
                 "0 reads, 0 B, 0.00 s",
             ],

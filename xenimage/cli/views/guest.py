@@ -1,4 +1,4 @@
-"""What is in a guest's disks. Whatever the facts have grown to, everything in them is shown."""
+"""What is in a guest's disks. Whatever the facts have grown to, all of it is shown, but for where each was read."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _SIZES = ("size", "length", "bytes", "free")
 """how the names of fields end whose values are bytes"""
+_PLACES = ("key", "where")
+"""how the names of fields end that tell where something was read: evidence for programs, and too much for people"""
 _SCHEMES = {"mbr": "MBR", "gpt": "GPT", "none": "no partitions"}
 
 
@@ -106,7 +108,7 @@ def _record(title: str, value: object, style: Style) -> Iterator[str]:
     if value is None:
         return
     yield from section(title, _pairs(value), style)
-    for field in dataclasses.fields(value):  # type: ignore[arg-type]
+    for field in _fields(value):
         inner = getattr(value, field.name)
         name = f"{title}: {_name(field.name)}"
         if dataclasses.is_dataclass(inner):
@@ -118,11 +120,17 @@ def _record(title: str, value: object, style: Style) -> Iterator[str]:
             yield ""
 
 
+def _fields(value: object) -> list[dataclasses.Field[Any]]:
+    """The fields of a record that people want to see."""
+    return [field for field in dataclasses.fields(value) if field.name.rpartition("_")[2] not in _PLACES]  # type: ignore[arg-type]
+
+
 def _pairs(value: object) -> list[tuple[str, object]]:
     """The simple fields of a record that say something."""
     pairs: list[tuple[str, object]] = []
-    for field in dataclasses.fields(value):  # type: ignore[arg-type]
-        text = _text(field.name, getattr(value, field.name))
+    for field in _fields(value):
+        inner = getattr(value, field.name)
+        text = "no" if _denied(field, inner) else _text(field.name, inner)
         if text:
             pairs.append((_name(field.name), text))
     return pairs
@@ -130,15 +138,23 @@ def _pairs(value: object) -> list[tuple[str, object]]:
 
 def _line(value: object) -> str:
     """A record in one line: its first field, and behind it the others that say something."""
-    first, *others = dataclasses.fields(value)  # type: ignore[arg-type]
+    fields = _fields(value)
+    first, *others = fields or dataclasses.fields(value)  # type: ignore[arg-type]
     parts = []
     for field in others:
         inner = getattr(value, field.name)
         text = _inner(inner) or _text(field.name, inner)
-        if text:
+        if _denied(field, inner):
+            parts.append(f"not {_name(field.name)}")
+        elif text:
             parts.append(_name(field.name) if inner is True else f"{_name(field.name)} {text}")
     lead = _text(first.name, getattr(value, first.name))
     return f"{lead}: {', '.join(parts)}" if parts else lead
+
+
+def _denied(field: dataclasses.Field[Any], value: object) -> bool:
+    """Whether it is known that something is not so, where that could also be not known."""
+    return value is False and "None" in str(field.type)
 
 
 def _inner(value: object) -> str:
