@@ -9,6 +9,7 @@ import ddt
 from tests.base import TestCase
 from tests.builders.guests import freespace, ntfs
 from xenimage import api
+from xenimage.exceptions import UsageError
 from xenimage.model.plan import BundleOptions, ConvertOptions, SourceOptions
 from xenimage.units import KIB, MIB
 
@@ -193,3 +194,67 @@ class NtfsTest(FreeSpaceCase):
         self.assertGreater(full.receipt.size, 100 * MIB)
         self.assertLess(dropped.receipt.size, 1.1 * never.receipt.size)
         self.assertGreater(dropped.plan.free.dropped_size, 140 * MIB)
+
+
+@ddt.ddt
+class ChainTest(FreeSpaceCase):
+    """A file system that became full in its base, and was emptied in the layer above."""
+
+    def setUp(self):
+        super().setUp()
+        self.base, self.top, self.leaf = (self.scratch / name for name in ("base.raw", "top.raw", "leaf.qcow2"))
+        self.files = freespace.random_tree(6)
+        filler = {f"filler{number}": freespace.garbage(MIB) for number in range(12)}
+        freespace.make_ext(self.base, 32 * MIB, self.files | filler, "-t", "ext4")
+        self.top.write_bytes(self.base.read_bytes())
+        for name in filler:
+            self.run_tool("debugfs", "-w", "-R", f"rm {name}", self.top)
+        self.run_tool(
+            "qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-B", self.base, "-F", "raw", self.top, self.leaf
+        )
+        self.free = freespace.ext_free(self.top)
+        self.expected = freespace.blanked(self.top.read_bytes(), self.free)
+
+    def source(self):
+        return SourceOptions(path=str(self.leaf), backing=(str(self.base),))
+
+    @ddt.data({}, {"dedup_parent": True}, {"whole_blocks": True}, {"jobs": 1})
+    def test_a_chain_shows_zeros_where_its_base_had_data(self, wishes):
+        output = self.scratch / "chain.tgz"
+        options = {"output": str(output), "chain": True, "drop_free_space": True, **wishes}
+        full = api.create_bundle(BundleOptions(source=self.source(), output=str(self.scratch / "full.tgz"), chain=True))
+        report = api.create_bundle(BundleOptions(source=self.source(), verify=True, **options))
+        self.assertLess(report.receipt.size, full.receipt.size - 10 * MIB)
+        self.assertGreater(report.plan.free.dropped_size, 12 * MIB)
+        back = self.scratch / "back.raw"
+        api.convert_disk(ConvertOptions(source=SourceOptions(path=str(output)), output=str(back), format="raw"))
+        self.assert_same_bytes(self.expected, back.read_bytes())
+        self.run_tool("e2fsck", "-fn", back)
+
+    def test_flattened(self):
+        output = self.scratch / "flat.raw"
+        report = api.convert_disk(
+            ConvertOptions(source=self.source(), output=str(output), format="raw", drop_free_space=True)
+        )
+        self.assert_same_bytes(self.expected, output.read_bytes())
+        self.assertGreater(report.free.dropped_size, 12 * MIB)
+
+    def test_a_bundle_as_the_source(self):
+        bundle, output = self.scratch / "full.tgz", self.scratch / "out.raw"
+        api.create_bundle(BundleOptions(source=self.source(), output=str(bundle)))
+        api.convert_disk(
+            ConvertOptions(
+                source=SourceOptions(path=str(bundle)), output=str(output), format="raw", drop_free_space=True
+            )
+        )
+        self.assert_same_bytes(self.expected, output.read_bytes())
+
+    def test_layers_that_are_kept_keep_what_is_free(self):
+        options = ConvertOptions(
+            source=self.source(), output=str(self.scratch / "out"), format="qcow2", layers=True, drop_free_space=True
+        )
+        with self.assertRaises(UsageError) as caught:
+            api.convert_layers(options)
+        self.assertEqual(
+            "each layer has free space of its own, expected --drop-free-space without --layers", str(caught.exception)
+        )
