@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import pathlib
 import random
 import struct
@@ -14,6 +15,7 @@ import ddt
 from tests.base import TestCase
 from tests.builders.guests import freespace, ntfs
 from tests.builders.vhd import MemorySource
+from tests.unit.cli.support import CliTestCase
 from tests.unit.guest.free.support import raw
 from xenimage.exceptions import NotReadyError, XenimageError
 from xenimage.formats.raw import open_raw
@@ -382,3 +384,39 @@ def windows_files(data):
     """The clusters of the page file and the hibernation file: their content may be forgotten."""
     found = looked(data)
     return list(zip(found.starts, found.stops, strict=True))
+
+
+class CommandTest(CliTestCase):
+    """What somebody sees who asks for it on the command line."""
+
+    def put(self, data):
+        path = self.scratch / "disk.raw"
+        path.write_bytes(data)
+        return str(path)
+
+    def test_a_volume_that_is_not_clean_ends_the_command(self):
+        source = self.put(put_super(sound(), (0x3A, b"\0\0")))
+        for words in (
+            ("bundle", "create", source, "--format", "raw", "--output"),
+            ("disk", "convert", source, "--source-format", "raw", "--format", "qcow2"),
+        ):
+            for more_words in ((), ("--dry-run",)):
+                run = self.run_cli(*words, str(self.scratch / "out"), "--drop-free-space", *more_words)
+                self.assertEqual(6, run.code, run.err)
+                message, tip = run.err.splitlines()
+                self.assertEqual(f"{source}: {NOT_CLEAN}it was not unmounted (state 0){END}", message)
+                self.assertTrue(tip.startswith("TIP: Start the guest and shut it down"), tip)
+                self.assertFalse((self.scratch / "out").exists())
+
+    def test_what_would_be_and_what_was_left_out(self):
+        source, free = self.put(sound()), sum(stop - start for start, stop in ext(*BASE)[1])
+        words = ("disk", "convert", source, str(self.scratch / "out"), "--source-format", "raw", "--format", "qcow2")
+        planned = json.loads(self.run_cli(*words, "--drop-free-space", "--dry-run", "-f", "json").out)
+        done = json.loads(self.run_cli(*words, "--drop-free-space", "-f", "json").out)
+        self.assertEqual(planned["free_space"], done["free_space"])
+        self.assertEqual(free, done["free_space"]["free_size"])
+        volume = {"place": "the whole disk", "kind": "ext4", "size": 24 * MIB, "free_size": free, "why": ""}
+        self.assertEqual([volume | {"dropped_size": done["free_space"]["dropped_size"]}], done["free_space"]["volumes"])
+        told = self.run_cli(*words, "--drop-free-space", "--force").out
+        self.assertIn("the whole disk  ext4", told)
+        self.assertIsNone(json.loads(self.run_cli(*words, "--force", "-f", "json").out)["free_space"])
