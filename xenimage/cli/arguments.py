@@ -10,7 +10,8 @@ from xenimage.model.plan import SourceOptions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-FORMATS = "raw, qcow2, vmdk, vhd or bundle"
+FORMAT_NAMES = ("raw", "qcow2", "vmdk", "vhd", "bundle")
+FORMATS = f"{', '.join(FORMAT_NAMES[:-1])} or {FORMAT_NAMES[-1]}"
 
 
 def add_source(parser: argparse.ArgumentParser, *, format_names: Sequence[str]) -> None:

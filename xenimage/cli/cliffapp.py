@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+import functools
+from typing import TYPE_CHECKING, Any, TextIO
 
 import cliff.app
 import cliff.command
 import cliff.commandmanager
 from cliff.complete import CompleteBash, CompleteCommand
 
+from xenimage import api
 from xenimage.cli import catalogue
+from xenimage.cli.arguments import FORMAT_NAMES
 from xenimage.cli.command import Command
 from xenimage.cli.context import Context
 from xenimage.cli.options import PROGRAM, add_globals
 from xenimage.cli.version import version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
 
 NAMESPACE = "xenimage.cli"
 """the entry points under which the same commands are registered for other cliff applications"""
@@ -41,17 +47,94 @@ class Manager(cliff.commandmanager.CommandManager):
 
 
 class _Bash(CompleteBash):
-    """cliff's completion for bash, made fit for the names of files.
+    """cliff's completion for bash, made fit for the values of options and the names of files.
 
-    cliff looks each word up as a variable: one such as ``disk.qcow2`` is no name of a variable, and bash says so in the
-    midst of the user's line. Behind the first file it offers no further one.
+    cliff takes the word that is being written for one of the command, forgets the command where a value stands, looks
+    each word up as a variable, though ``disk.qcow2`` is no name of one, and needs a function of bash-completion. Where
+    nothing of ours fits, bash completes the names of files.
     """
 
+    def __init__(self, values: Mapping[str, Mapping[str, str]], name: str, output: TextIO) -> None:
+        """Take the words that complete the value of an option, by the option's name and that of its command."""
+        super().__init__(name, output)
+        self._values = values
+
+    def get_header(self) -> str:
+        """Return the start of the function, with the words as bash gives them."""
+        return _HEADER.replace("NAME", self.escaped_name)
+
     def get_trailer(self) -> str:
-        """Return cliff's trailer, with any word as a name, and names of files where no option fits."""
-        trailer = super().get_trailer()
-        trailer = trailer.replace("i=${i//$dash/$underscore}", "i=${i//[^A-Za-z0-9_]/_}")
-        return trailer.replace("complete -F ", "complete -o bashdefault -o default -F ")
+        """Return what looks for the command, and for what fits behind it."""
+        cases = "".join(
+            f"    '{command.replace(' ', '_')} {option}') completed='{words}' ;;\n"
+            for command, options in self._values.items()
+            for option, words in options.items()
+        )
+        return _TRAILER.replace("CASES", cases).replace("NAME", self.escaped_name).replace("PROGRAM", self.name)
+
+
+_HEADER = """\
+_NAME()
+{
+  local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD-1]}"
+  COMPREPLY=()
+
+  # Command data:
+"""
+_TRAILER = """
+  local completed="${cmds}" cmd="" word i
+  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"
+  do
+    i="cmds${cmd:+_}${cmd}_${word//[^A-Za-z0-9_]/_}"
+    if [ -n "${!i}" ] ; then
+      cmd="${i#cmds_}"
+      completed="${!i}"
+    fi
+    if [[ ${completed} == -* ]] ; then
+      break
+    fi
+  done
+
+  # bash takes the sign of --option=value for a word
+  if [[ ${cur} == "=" ]] ; then
+    cur=""
+  elif [[ ${prev} == "=" ]] ; then
+    prev="${COMP_WORDS[COMP_CWORD-2]}"
+  fi
+  if [[ ${completed} == -* && ${cur} != -* ]] ; then
+    completed=""
+  fi
+  case "${cmd} ${prev}" in
+CASES  esac
+  if [ -n "${completed}" ] ; then
+    COMPREPLY=( $(compgen -W "${completed}" -- "${cur}") )
+  fi
+  return 0
+}
+complete -o bashdefault -o default -F _NAME PROGRAM
+"""
+# Values that no parser knows: other refusals than its own say more about them.
+_VALUES: dict[str, Callable[[], Iterable[str]]] = {
+    "profile": api.profiles,
+    "second_format": lambda: FORMAT_NAMES,
+    "source_format": lambda: FORMAT_NAMES,
+}
+
+
+def _global_actions() -> list[argparse.Action]:
+    parser = argparse.ArgumentParser(add_help=False)
+    add_globals(parser)
+    return parser._get_optional_actions()  # noqa: SLF001 argparse tells them nowhere else, and cliff asks it so too
+
+
+def _values(actions: Iterable[argparse.Action]) -> dict[str, str]:
+    """The words that options take, where they can be listed, by the options' names."""
+    return {
+        option: " ".join(map(str, known))
+        for action in actions
+        if (known := tuple(action.choices or _VALUES.get(action.dest, tuple)()))
+        for option in action.option_strings
+    }
 
 
 class Complete(CompleteCommand):
@@ -65,9 +148,15 @@ class Complete(CompleteCommand):
         parser.epilog = f"Example:\n  {prog_name} > ~/.local/share/bash-completion/completions/{PROGRAM}"
         return parser
 
+    def get_actions(self, command: list[str]) -> list[argparse.Action]:
+        """Return the options of a command, and those that all commands have."""
+        return [*super().get_actions(command), *_global_actions()]
+
     def take_action(self, parsed_args: argparse.Namespace) -> int:
-        """Print, for bash with our trailer."""
-        self._formatters["bash"].plugin = _Bash
+        """Print, for bash with the values of the options."""
+        values = {name: _values(self.get_actions(name.split())) for name, _ in self.app.command_manager}
+        values[""] = _values(_global_actions())
+        self._formatters["bash"].plugin = functools.partial(_Bash, values)  # type: ignore[assignment]
         return super().take_action(parsed_args)
 
 

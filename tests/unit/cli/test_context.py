@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 import json
 import logging
 import os
+import shlex
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +20,9 @@ import ddt
 from tests.unit.cli import support
 from tests.unit.cli.support import CliTestCase, Terminal
 from xenimage.cli import catalogue
-from xenimage.cli.cliffapp import CliffApp
+from xenimage.cli.cliffapp import CliffApp, Complete
 from xenimage.cli.command import Command
+from xenimage.profiles.registry import BUILTIN
 
 if TYPE_CHECKING:
     from xenimage.model.report import BundleFacts
@@ -214,13 +217,59 @@ class CliffTest(CliTestCase):
         script.write_text(run.out, encoding="utf-8")
         subprocess.run(["bash", "-n", str(script)], check=True)
 
-    def test_completion_behind_the_name_of_a_file(self) -> None:
-        script = self.scratch / "complete.sh"
-        words = '_get_comp_words_by_ref() { words=("${COMP_WORDS[@]}"); cur=${COMP_WORDS[COMP_CWORD]}; }\n'
-        line = "COMP_WORDS=(xenimage bundle create my-disk.qcow2 --ch)\nCOMP_CWORD=4\n_xenimage\necho ${COMPREPLY[@]}\n"
-        script.write_text(words + self.run_cli("complete").out + line, encoding="utf-8")
-        run = subprocess.run(["bash", str(script)], capture_output=True, text=True, check=True)
-        self.assertEqual(("--chain\n", ""), (run.stdout, run.stderr))
+    def test_completion_of_the_last_word(self) -> None:
+        script = self.run_cli("complete").out
+        profiles = " ".join(BUILTIN)
+        for words, expected in (
+            (("",), " ".join(sorted({name.split()[0] for name in catalogue.COMMANDS} | {"complete", "help"}))),
+            (("qui",), "quickstart"),
+            (("disk", "con"), "convert"),
+            (("disk", "convert"), "convert"),
+            (("--debug", "disk", "con"), "convert"),
+            (("--log-file", "x.log", "disk", "con"), "convert"),
+            (("disk", "no-such", ""), "check compare convert map rebase repair show"),
+            (("bundle", "create", "my-disk.qcow2", "--ch"), "--chain"),
+            (("bundle", "create", "my disk's (1).qcow2", "--prog"), "--progress --progress-fd"),
+            # what stands for no file
+            (("disk", "convert", "a.qcow2", "b", "--format", ""), "raw vhd qcow2 vmdk"),
+            (("disk", "convert", "a.qcow2", "b", "--format", "v"), "vhd vmdk"),
+            (("disk", "convert", "--format", "=", "q"), "qcow2"),
+            (("disk", "convert", "--format", "="), "raw vhd qcow2 vmdk"),
+            (("disk", "convert", "a", "--compression", "z"), "zlib zstd"),
+            (("bundle", "create", "a", "--compression", ""), "store fast balanced best"),
+            (("disk", "show", "--format", ""), "raw qcow2 vmdk vhd bundle"),
+            (("disk", "compare", "--second-format", "v"), "vmdk vhd"),
+            (("disk", "map", "a", "-f", "c"), "csv"),
+            (("chain", "show", "a", "-f", "c"), ""),
+            (("bundle", "check", "--profile", ""), profiles),
+            (("disk", "check", "a", "--profile", "ci"), "cinder"),
+            (("doctor", "--progress", "j"), "json"),
+            (("complete", "--shell", ""), "bash none"),
+            (("--progress", "n"), "none"),
+            # where bash itself completes names of files
+            (("disk", "convert", ""), ""),
+            (("disk", "convert", "--format", "raw", ""), ""),
+            (("disk", "convert", "--backing", ""), ""),
+        ):
+            line = (
+                f"COMP_WORDS=(xenimage {shlex.join(words)})\nCOMP_CWORD={len(words)}\n_xenimage\necho ${{COMPREPLY[@]}}"
+            )
+            run = subprocess.run(["bash", "-c", f"{script}\n{line}"], capture_output=True, text=True, check=True)
+            self.assertEqual((f"{expected}\n", ""), (run.stdout, run.stderr), words)
+
+    def test_completion_of_all_options_with_choices(self) -> None:
+        script = self.run_cli("complete").out
+        for name in catalogue.COMMANDS:
+            actions = Complete(CliffApp(), argparse.Namespace()).get_actions(name.split())
+            for action in (each for each in actions if each.choices):
+                words = " ".join(map(str, action.choices or ()))
+                for option in action.option_strings:
+                    self.assertIn(f"\n    '{name.replace(' ', '_')} {option}') completed='{words}' ;;\n", script)
+
+    def test_completion_under_another_name(self) -> None:
+        script = self.run_cli("complete", "--name", "xen-image").out
+        self.assertTrue(script.startswith("_xen_image()\n"), script[:20])
+        self.assertTrue(script.endswith("\ncomplete -o bashdefault -o default -F _xen_image xen-image\n"), script[-80:])
 
     def test_completion_for_an_unknown_shell(self) -> None:
         self.assertEqual(2, self.run_cli("complete", "--shell", "dos").code)
