@@ -123,6 +123,7 @@ class Directories:
                 if below is None or below in seen:
                     continue
                 seen.add(below)
+                self._limits.require("guest_entries", len(seen), f"the number of index blocks of record {number}")
                 if (below * unit) + block > size:
                     raise FormatError(f"the index of record {number} leads behind its end")
                 nodes.append(self._fixed(self._read(runs, below * unit, block), b"INDX")[24:])
@@ -249,7 +250,7 @@ def _entries(node: bytes) -> Iterator[tuple[Name | None, int | None]]:
             raise FormatError("an entry leaves its index")
         below = _number(node, at + length - 8, 8) if flags & _DEEPER and length >= 24 else None
         key = node[at + 16 : at + 16 + size]
-        named = size >= 68 and key[65] != _DOS and not flags & _LAST
+        named = len(key) >= 68 and key[65] != _DOS and not flags & _LAST
         yield _name(key, _number(node, at, 8) & _RECORD) if named else None, below
         if flags & _LAST:
             break
