@@ -14,6 +14,7 @@ from xenimage.guest.filesystems.base import Entry, Kind
 from xenimage.guest.kept import Kept
 from xenimage.guest.window import Window
 from xenimage.model.guest.facts import Unread
+from xenimage.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +31,8 @@ _HANDLES = 128
 _DEPTH = 256
 """parts of a path"""
 _LOSSES = 20
+_PIECE = 16 * MIB
+"""bytes that a library is asked for at once: it asks the window for all of them if they stand together"""
 
 
 class LibraryFileSystem(abc.ABC):
@@ -149,7 +152,7 @@ class LibraryFileSystem(abc.ABC):
         return found
 
     def _lost(self, path: str) -> None:
-        loss = Unread(what=f"an entry of /{path}", why="it is damaged")
+        loss = Unread(what=f"an entry of /{path}", why="its name or its inode cannot be read")
         if loss not in self.losses and len(self.losses) < _LOSSES:
             self.losses.append(loss)
 
@@ -163,8 +166,8 @@ class LibraryFileSystem(abc.ABC):
         return max(0, int(handle.size))
 
     def _content(self, handle: Handle, length: int, offset: int) -> bytes:
-        data: bytes = handle.read_buffer_at_offset(length, offset)
-        return data
+        starts = range(offset, offset + length, _PIECE)
+        return b"".join(handle.read_buffer_at_offset(min(_PIECE, offset + length - start), start) for start in starts)
 
     def _target(self, handle: Handle) -> str:
         return str(handle.symbolic_link_target or "")

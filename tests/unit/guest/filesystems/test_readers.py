@@ -17,6 +17,7 @@ import pyfsntfs
 from tests.base import TestCase
 from tests.builders.guests import linux, ntfs
 from tests.builders.guests.files import Link, write
+from tests.builders.pattern import pattern
 from xenimage.exceptions import FormatError, LimitError, UnsupportedError
 from xenimage.formats.raw import open_raw
 from xenimage.guest.filesystems.base import Kind
@@ -327,3 +328,15 @@ class SplitIndexTest(Case):
         self.assertIn("$Quota", found.names("$Extend"))
         self.assertEqual((), found.names("t000001"))
         self.assertLess(self.budget.bytes_read, 40 * MIB)
+
+
+class LargeFileTest(Case):
+    def test_a_file_that_is_larger_than_what_is_asked_for_at_once(self) -> None:
+        folder, path = self.scratch / "tree", self.scratch / "large.ext4"
+        folder.mkdir()
+        content = pattern(0, 70 * MIB)
+        (folder / "large").write_bytes(content)
+        linux.run("mke2fs", "-q", "-t", "ext4", "-d", folder, path, "96M")
+        found = self.opened(path)
+        self.assert_same_bytes(content, found.read("large", 80 * MIB))
+        self.assert_same_bytes(content[5 * MIB + 1 : 55 * MIB], found.read("large", 50 * MIB - 1, 5 * MIB + 1))
