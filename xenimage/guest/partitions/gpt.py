@@ -51,10 +51,11 @@ def has_gpt(source: Readable) -> bool:
     return any(source.read(sector, len(GPT_MAGIC)) == GPT_MAGIC for sector in SECTOR_SIZES)
 
 
-def read_gpt(source: Readable, remarks: list[str]) -> Gpt | None:
+def read_gpt(source: Readable, remarks: list[str], protected: int) -> Gpt | None:
     """Read the table of *source*; None if neither of the two can be used.
 
     :param remarks: what is odd is added to it.
+    :param protected: last sector that the protective MBR covers. The backup stands there if the disk has grown since.
     """
     for sector in SECTOR_SIZES:
         primary = _table(source, sector, sector)
@@ -65,10 +66,11 @@ def read_gpt(source: Readable, remarks: list[str]) -> Gpt | None:
             agrees = backup is not None and _agree(primary.header, backup.header)
             _judge_backup(primary.header, last, agrees=agrees, present=backup is not None, remarks=remarks)
             return _described(primary, sector, other, agrees=agrees, remarks=remarks)
-        backup = _table(source, sector, last * sector)
-        if backup is not None:
-            remarks.append("The primary GPT is damaged; its backup at the end of the disk was read instead.")
-            return _described(backup, sector, last, agrees=False, remarks=remarks)
+        for end in dict.fromkeys((last, protected)):
+            backup = _table(source, sector, end * sector)
+            if backup is not None:
+                remarks.append(f"The primary GPT is damaged; its backup at sector {end} was read instead.")
+                return _described(backup, sector, end, agrees=False, remarks=remarks)
     return None
 
 

@@ -49,7 +49,8 @@ def is_extended(partition: Partition) -> bool:
 
 def _gpt(source: Readable, record: BootRecord, index: int, name: str) -> Layout:
     remarks: list[str] = []
-    gpt = read_gpt(source, remarks)
+    covered = (entry.start + entry.sectors - 1 for entry in record.entries if entry.type == PROTECTIVE)
+    gpt = read_gpt(source, remarks, max(covered, default=0))
     if not record.signed:
         remarks.append("There is no protective MBR before the GPT: Linux and firmware look for one.")
     elif is_hybrid(record):

@@ -225,9 +225,13 @@ class GptTest(TestCase):
         found = layout(self.parts)
         self.check_rows(found)
         self.assertFalse(found.backup_table)
-        self.assertEqual(
-            ("The primary GPT is damaged; its backup at the end of the disk was read instead.",), found.remarks
-        )
+        self.assertEqual(("The primary GPT is damaged; its backup at sector 19999 was read instead.",), found.remarks)
+
+    def test_the_backup_of_a_disk_that_has_grown(self) -> None:
+        self.parts[512] = bytes(512)
+        found = layout(self.parts, 30000 * 512)
+        self.check_rows(found)
+        self.assertEqual((SIZE, False), (found.table_end, found.backup_table))
 
     def test_both_broken(self) -> None:
         self.parts[512] = bytes(512)
