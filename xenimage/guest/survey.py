@@ -139,7 +139,13 @@ class Survey:
         for logical in logical_volumes([place.source for place in physical], self._notes, self._limits):
             disk = physical[logical.first].disk
             partition = Partition(
-                number=0, offset=0, length=logical.size, type="lvm", type_name="logical volume", name=logical.name
+                number=0,
+                offset=0,
+                length=logical.size,
+                type="lvm",
+                type_name="logical volume",
+                name=logical.name,
+                volume=Volume(kind=""),
             )
             layout = self.layouts[disk]
             self.layouts[disk] = dataclasses.replace(layout, partitions=(*layout.partitions, partition))

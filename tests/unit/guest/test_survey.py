@@ -142,8 +142,8 @@ class SurveyTest(Case):
         self.assertEqual(["disk 0", "disk 1", "vg-x/root-a"], [one.name for one in survey.places])
         self.assertEqual(["lost+found"], survey.places[2].filesystem.names(""))
         self.assertEqual(
-            [("", "lvm2"), ("vg-x/root-a", "ext4"), ("vg-x/thin", None)],
-            [(one.name, one.volume and one.volume.kind) for one in survey.layouts[0].partitions],
+            [("", "lvm2"), ("vg-x/root-a", "ext4"), ("vg-x/thin", "")],
+            [(one.name, one.volume.kind) for one in survey.layouts[0].partitions],
         )
         self.assertEqual([("", "lvm2")], [(one.name, one.volume.kind) for one in survey.layouts[1].partitions])
         self.assertEqual([Unread(what="vg-x/thin", why="is of the kind thin, expected linear")], self.notes.unread)
