@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
+import functools
 import pathlib
 import sys
 import tempfile
@@ -44,17 +45,23 @@ def main() -> int:
             for future in work:
                 found.add(future.result())
             _tell(name, found)
+            for fault in found.faults[:SHOWN]:
+                print(fault, flush=True)
             whole.add(found)
             path.unlink()
-    _tell("all", whole)
+    if len(names) > 1:
+        _tell("all", whole)
     print(f"{time.monotonic() - started:.0f} s")
-    for fault in whole.faults[:SHOWN]:
-        print(fault)
     return 1 if whole.faults else 0
 
 
+@functools.lru_cache(maxsize=1)
+def _image(name: str, path: pathlib.Path) -> damage.Image:
+    return damage.Image(name, path)
+
+
 def _run(name: str, path: pathlib.Path, start: int, count: int) -> damage.Outcome:
-    return damage.run(damage.Image(name, path), range(start, start + count))
+    return damage.run(_image(name, path), range(start, start + count))
 
 
 def _tell(name: str, found: damage.Outcome) -> None:

@@ -44,7 +44,8 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 PAGE = 4096
 SECTOR = 512
-MEMORY = 1 << 30
+MEMORY = 512 * MIB
+"""that a process may use beyond what it begins with"""
 LIMITS = dataclasses.replace(Limits(), guest_time=10)
 GRACE = 10.0
 """seconds beyond the limit after which an inspection hangs"""
@@ -290,7 +291,9 @@ def _batch(image: Image, numbers: list[int], outcome: Outcome) -> int:
 
 
 def _work(image: Image, numbers: list[int], saying: int) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    with open("/proc/self/statm", encoding="ascii") as file:
+        bound = int(file.read().split()[0]) * resource.getpagesize() + MEMORY
+    resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for number in numbers:
         start = time.monotonic()
