@@ -8,6 +8,7 @@ import resource
 import signal
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_NO_NEW_PRIVS = 38
 
 
 def die_with_parent(parent: int) -> None:
@@ -21,6 +22,16 @@ def die_with_parent(parent: int) -> None:
         raise OSError(f"prctl: {os.strerror(ctypes.get_errno())}")
     if os.getppid() != parent:
         raise ChildProcessError(f"started by process {os.getppid()} and not by {parent}")
+
+
+def keep_privileges_down() -> None:
+    """Let no program that this process may start have more rights than it has itself.
+
+    :raises OSError: the kernel refuses.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+        raise OSError(f"prctl: {os.strerror(ctypes.get_errno())}")
 
 
 def lower(which: int, value: int) -> None:

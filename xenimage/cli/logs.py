@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _FILES = (
     *("files", "source", "backing", "output", "bundle", "first", "second", "second_backing"),
-    *("disk", "undo", "child", "parent"),
+    *("disk", "disks", "html", "undo", "child", "parent"),
 )
 """arguments of the commands that name files"""
 _LOOK = 4 * KIB

@@ -13,7 +13,7 @@ import resource
 import traceback
 from typing import TYPE_CHECKING
 
-from xenimage.confinement import die_with_parent, lower
+from xenimage.confinement import die_with_parent, keep_privileges_down, lower
 from xenimage.guest.sandbox import layout, words
 from xenimage.guest.sandbox.remote import Channel, RemoteDisk
 
@@ -59,6 +59,7 @@ def _answer(channel: Channel, saying: int) -> None:
     _, length = channel.hear()
     task = words.parse(words.Task, channel.body(length))
     die_with_parent(task.parent)
+    keep_privileges_down()
     _confine(task.limits)
     # Imported behind the limit on memory, in front of that on files.
     from xenimage.guest.inspection import inspect

@@ -168,9 +168,9 @@ class _Dialogue:
         elif kind == layout.NO_MEMORY:
             raise _Over(f"took more than {format_size(self._limits.guest_memory)} of memory (limit guest_memory)")
         elif kind == layout.FAULT:
-            text = body.decode("utf-8", "replace").rstrip()
-            LOG.error("the inspection of the guest failed:\n%s", text)
-            raise _Over(f"failed by a fault of its own: {text.rpartition(chr(10))[2]}")
+            text = [_printable(line) for line in body.decode("utf-8", "replace").rstrip().splitlines()]
+            LOG.error("the inspection of the guest failed:\n%s", "\n".join(text))
+            raise _Over(f"failed by a fault of its own: {''.join(text[-1:])}")
         else:
             raise _Over("gave an answer that could not be understood")
 
@@ -259,3 +259,8 @@ def _poll(descriptor: int, events: int) -> select.poll:
     poll = select.poll()
     poll.register(descriptor, events)
     return poll
+
+
+def _printable(line: str) -> str:
+    """*line* with escapes for what a terminal would obey: logs go there, too."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)

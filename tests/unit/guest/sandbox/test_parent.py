@@ -223,10 +223,11 @@ return found(*texts)
             replaced("""
 signal = ctypes.c_int()
 ctypes.CDLL(None).prctl(2, ctypes.byref(signal))
-return found(signal.value)
+return found(signal.value, ctypes.CDLL(None).prctl(39, 0, 0, 0, 0))
 """)
         )
-        self.assertEqual(["9"], told(facts))
+        # PR_GET_PDEATHSIG, PR_GET_NO_NEW_PRIVS
+        self.assertEqual(["9", "1"], told(facts))
 
 
 @ddt.ddt
@@ -247,7 +248,7 @@ class StrangeChildTest(unittest.TestCase):
         ("say(b'R', b'abc')", "asked what could not be understood"),
         ("say(b'R', struct.pack('<IQI', 9, 0, 1))", "asked what could not be understood"),
         ("say(b'R', struct.pack('<IQI', 0, 0, 1 << 24))", "asked what could not be understood"),
-        ("say(b'X', b'\\xff\\x1b[31m')", "failed by a fault of its own: \ufffd\x1b[31m"),
+        ("say(b'X', b'\\xff\\x1b[31m')", "failed by a fault of its own: \ufffd\\x1b[31m"),
     )
     @ddt.unpack
     def test_what_it_says(self, body: str, stopped: str) -> None:
