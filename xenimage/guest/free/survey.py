@@ -17,7 +17,7 @@ from xenimage.guest.partitions.table import is_extended, read_layout
 from xenimage.model.guest.free import FreeVolume
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from xenimage.exceptions import XenimageError
     from xenimage.guest.free.ranges import Ranges
@@ -85,29 +85,26 @@ def survey(disk: Disk, most: int, limits: Limits) -> Survey:
     found: list[tuple[int, int, int]] = []
     for number, place in enumerate(places):
         volume, ranges = _look(place, most)
-        free = 0
-        for start, stop in ranges or ():
-            for piece in place.area.on_disk(start, stop):
-                first, last = whole_sectors(*piece)
-                if first < last:
-                    found.append((first, last, number))
-                    free += last - first
-        volumes.append(dataclasses.replace(volume, free_size=free))
-    kept = _largest(found, most)
-    lost = {number: 0 for _, _, number in found}
+        volumes.append(volume)
+        found = _largest([*found, *_on_disk(place.area, ranges, number)], most)
+    free = [0] * len(volumes)
     for start, stop, number in found:
-        lost[number] += stop - start
-    for start, stop, number in kept:
-        lost[number] -= stop - start
+        free[number] += stop - start
     return Survey(
-        volumes=tuple(
-            dataclasses.replace(volume, free_size=volume.free_size - lost.get(number, 0))
-            for number, volume in enumerate(volumes)
-        ),
-        starts=array("Q", (start for start, _, _ in kept)),
-        stops=array("Q", (stop for _, stop, _ in kept)),
-        owners=array("H", (number for _, _, number in kept)),
+        volumes=tuple(dataclasses.replace(volume, free_size=size) for volume, size in zip(volumes, free, strict=True)),
+        starts=array("Q", (start for start, _, _ in found)),
+        stops=array("Q", (stop for _, stop, _ in found)),
+        owners=array("H", (number for _, _, number in found)),
     )
+
+
+def _on_disk(area: Area, ranges: Iterable[tuple[int, int]], number: int) -> Iterator[tuple[int, int, int]]:
+    """Yield the whole sectors of a volume's ranges at their places on the disk, with the number of the volume."""
+    for start, stop in ranges:
+        for piece in area.on_disk(start, stop):
+            first, last = whole_sectors(*piece)
+            if first < last:
+                yield first, last, number
 
 
 def _largest(found: list[tuple[int, int, int]], most: int) -> list[tuple[int, int, int]]:
@@ -186,21 +183,21 @@ def _kinds(place: _Place) -> list[str]:
         raise error.within(place.name) from None
 
 
-def _look(place: _Place, most: int) -> tuple[FreeVolume, Ranges | None]:
+def _look(place: _Place, most: int) -> tuple[FreeVolume, Iterable[tuple[int, int]]]:
     """Look at one volume."""
     size = place.area.size if place.size is None else place.size
     found = _kinds(place) if not place.why else []
     kind = found[0] if len(found) == 1 else ""
     volume = FreeVolume(place=place.name, kind=kind, size=size, why=place.why or _why_not(found))
     if volume.why:
-        return volume, None
+        return volume, ()
     if kind == EXT:
         volume = dataclasses.replace(volume, kind=ext.kind(place.area))
     what = f"{volume.kind} on {place.name}"
     try:
         return volume, _READERS[kind](place.area, most)
     except UnsupportedError as error:
-        return dataclasses.replace(volume, why=error.found), None
+        return dataclasses.replace(volume, why=error.found), ()
     except NotReadyError as error:
         raise _refused(what, "is not clean", error, _CLOSE) from error
     except (FormatError, LimitError) as error:

@@ -32,6 +32,7 @@ _LIST_MAX = 256 * KIB
 _DIRECTORY_MAX = 64 * MIB
 _BITMAP_MAX = 64 * MIB
 """bytes: 2 TiB in clusters of 4 KiB"""
+_RECORDS_MAX = 1 << 24
 _RUNS_MAX = 1 << 20
 """runs of one attribute"""
 
@@ -264,6 +265,8 @@ class _Volume:
         used = self._content(table, layout.USED)
         size, total = self.boot.record_size, self._content(table, layout.DATA).size
         records = self._head(used, -(-total // size // 8) + 1)
+        if total // size > _RECORDS_MAX:
+            raise UnsupportedError(f"it has room for {total // size} files, more than {_RECORDS_MAX}")
         piece = max(_PIECE, size)
         for offset in range(0, total // size * size, piece):
             data = self._clusters(self._mft, offset, min(piece, total // size * size - offset))
