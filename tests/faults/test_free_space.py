@@ -149,6 +149,18 @@ NOT_CLEAN, DAMAGED = "ext4 on the whole disk is not clean: ", "ext4 on the whole
 END = ", expected sound volumes that were closed"
 
 
+def exchanged(options):
+    """A bitmap that calls a block of the largest file free, and a free one used: their number stays right."""
+    data, free = ext(*options)
+    bitmap, block, spare = block_bitmap(data), file_block(data), free[-1][0] // 4096
+    return flipped(flipped(data, bitmap + block // 8, block % 8), bitmap + spare // 8, spare % 8)
+
+
+def file_block(data):
+    """The first block of the largest file."""
+    return data.index(max(freespace.random_tree(1).values(), key=len)[:64]) // 4096
+
+
 def block_bitmap(data):
     return 4096 * int.from_bytes(data[DESCRIPTORS : DESCRIPTORS + 4], "little")
 
@@ -187,6 +199,10 @@ EXT_REFUSED = (
     ("tables are free", lambda: put(plain(), (block_bitmap(plain()), b"\xfe"),
                                     (DESCRIPTORS + 0x0C, (count(PLAIN) + 1).to_bytes(2, "little"))),
      DAMAGED + "blocks of its own tables are free in group 0"),
+    ("a file is free", lambda: exchanged(PLAIN),
+     DAMAGED + "its bitmaps call blocks free that belong to a file, between {block} and {end}"),
+    ("a file is free, old checksum", lambda: exchanged(OLD),
+     DAMAGED + "its bitmaps call blocks free that belong to a file, between {block} and {end}"),
     ("tables over each other", lambda: put(plain(), (DESCRIPTORS + 4, plain()[DESCRIPTORS : DESCRIPTORS + 4])),
      DAMAGED + "two tables stand in block {bitmap}"),
     ("tables outside", lambda: put(plain(), (DESCRIPTORS, b"\xff\xff\xff\x7f")),
@@ -311,6 +327,8 @@ class RefusedTest(TestCase):
         data = make()
         known = {
             "free": count(PLAIN),
+            "block": file_block(plain()),
+            "end": file_block(plain()) - (-len(max(freespace.random_tree(1).values(), key=len)) // 4096),
             "free1": count(PLAIN) + 1,
             "bitmap": block_bitmap(plain()) // 4096,
             "found": repr(data[0x99 * CLUSTER : 0x99 * CLUSTER + 4]),

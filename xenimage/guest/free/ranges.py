@@ -90,6 +90,12 @@ def clear_runs(bitmap: bytes, bits: int) -> Iterator[tuple[int, int]]:
             yield match.span()
 
 
+def set_runs(bitmap: bytes, bits: int) -> Iterator[tuple[int, int]]:
+    """Yield the (first, behind the last) set ones of the first *bits* bits."""
+    every = (1 << 8 * len(bitmap)) - 1
+    return clear_runs((int.from_bytes(bitmap, "little") ^ every).to_bytes(len(bitmap), "little"), bits)
+
+
 def clear_count(bitmap: bytes, bits: int) -> int:
     """How many of the first *bits* bits are clear."""
     return bits - (int.from_bytes(bitmap, "little") & (1 << bits) - 1).bit_count()

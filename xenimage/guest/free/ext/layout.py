@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import struct
+import sys
 
 from xenimage.exceptions import FormatError
 from xenimage.guest.free.crc import crc32c
@@ -25,8 +26,8 @@ HAS_JOURNAL, SPARSE_SUPER2 = 0x4, 0x200
 RECOVER, META_BG, WIDE, CSUM_SEED = 0x4, 0x10, 0x80, 0x2000
 SPARSE_SUPER, GDT_CSUM, BIGALLOC, METADATA_CSUM, ORPHAN_PRESENT = 0x1, 0x10, 0x200, 0x400, 0x10000
 
-BLOCK_UNINIT = 0x2
-"""flag of a group: its block bitmap was never written"""
+INODE_UNINIT, BLOCK_UNINIT = 0x1, 0x2
+"""flags of a group: its bitmap and table of inodes, its bitmap of blocks were never written"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -159,3 +160,56 @@ class Group:
             free |= upper[3] << 16
             csum |= upper[8] << 16
         return cls(block_bitmap, inode_bitmap, table, free, flags, csum, checksum)
+
+
+SWAPPED = sys.byteorder == "big"
+"""whether numbers of this machine have another order than those of the file system"""
+
+EXTENTS, INLINE_DATA = 0x80000, 0x10000000
+"""flags of an inode"""
+_FILE, _DIRECTORY, _LINK = 0x8000, 0x4000, 0xA000
+_SHORT_LINK = 60
+"""bytes of a link's target that stand in the inode"""
+_EXTENT_MAGIC = 0xF30A
+_UNWRITTEN = 32768
+"""lengths above this are those of extents that were allocated and never written"""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Inode:
+    """What tells where a file stands."""
+
+    flags: int
+    map: bytes
+    """60 bytes"""
+    attributes: int
+    """block with extended attributes; 0 if there is none"""
+    has_blocks: bool
+    """whether :attr:`map` leads to blocks"""
+
+    @classmethod
+    def parse(cls, data: bytes) -> Inode:
+        """Read 128 bytes or more."""
+        mode, size = int.from_bytes(data[:2], "little") & 0xF000, int.from_bytes(data[4:8], "little")
+        flags = int.from_bytes(data[0x20:0x24], "little")
+        attributes = int.from_bytes(data[0x68:0x6C], "little") | int.from_bytes(data[0x76:0x78], "little") << 32
+        short = mode == _LINK and size < _SHORT_LINK and not flags & EXTENTS
+        mapped = mode in (_FILE, _DIRECTORY, _LINK) and not short and not flags & INLINE_DATA
+        return cls(flags, data[0x28:0x64], attributes, mapped)
+
+
+def extent_node(data: bytes) -> tuple[int, list[tuple[int, int]]]:
+    """The depth of a node in a tree of extents, and its entries: first block, and how many; 1 for a node below.
+
+    :raises FormatError: it is damaged.
+    """
+    magic, count, _, depth = struct.unpack_from("<HHHH", data)
+    if magic != _EXTENT_MAGIC or 12 + 12 * count > len(data):
+        raise FormatError("the map of a file is damaged")
+    if depth:
+        entries = struct.iter_unpack("<4xIH2x", data[12 : 12 + 12 * count])
+        return depth, [(low | high << 32, 1) for low, high in entries]
+    entries = struct.iter_unpack("<4xHHI", data[12 : 12 + 12 * count])
+    return 0, [
+        (high << 32 | low, length if length <= _UNWRITTEN else length - _UNWRITTEN) for length, high, low in entries
+    ]

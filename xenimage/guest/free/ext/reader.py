@@ -1,8 +1,9 @@
 """Free blocks of ext2, ext3 and ext4, by their block bitmaps: proved as far as the file system allows it.
 
-Every bitmap has to agree with the number of free blocks that its group's descriptor tells, and with the checksums
-where there are some; no block of any group's tables may be free, and none may be claimed twice. A group whose bitmap
-was never written has all blocks free but those tables. A clean file system that fails in one of these is damaged.
+Every bitmap has to agree with the number of free blocks that its group's descriptor tells, and with its checksum, or
+where there is none with all files; no block of any group's tables may be free, and none may be claimed twice. A group
+whose bitmap was never written has all blocks free but those tables. A clean file system that fails in one of these is
+damaged.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from xenimage.exceptions import FormatError, NotReadyError, UnsupportedError
 from xenimage.guest.free.crc import crc16, crc32c
 from xenimage.guest.free.ext import layout
+from xenimage.guest.free.ext.files import used_blocks
 from xenimage.guest.free.ext.layout import Group, Superblock
 from xenimage.guest.free.ranges import Ranges, clear_count, clear_runs
 
@@ -135,7 +137,20 @@ class _Volume:
         for number, group in enumerate(groups):
             for start, stop in self._free_blocks(number, group, tables):
                 found.add(start * block_size, stop * block_size)
+        if not self._checked:
+            self._hold_against_files(found, groups)
         return found
+
+    def _hold_against_files(self, found: Ranges, groups: Sequence[Group]) -> None:
+        """Make up for bitmaps without checksums.
+
+        :raises FormatError: a block of a file is free in them.
+        """
+        size = self._super.block_size
+        written = [group for group in groups if not (self._flagged and group.flags & layout.INODE_UNINIT)]
+        for start, stop in used_blocks(self._area, self._super, written):
+            if next(found.touching(start * size, stop * size), None):
+                raise FormatError(f"its bitmaps call blocks free that belong to a file, between {start} and {stop}")
 
     def _block(self, number: int, count: int = 1) -> bytes:
         return self._area.read(number * self._super.block_size, count * self._super.block_size)
