@@ -33,7 +33,7 @@ def counting(self, offset, buffer):
         count += len(buffer)
     plain(self, offset, buffer)
 FileSource.read_into = counting
-api.create_bundle(BundleOptions(source=SourceOptions(path=sys.argv[1]), output=sys.argv[2], force=True))
+api.create_bundle(BundleOptions(source=SourceOptions(path=sys.argv[1]), output=sys.argv[2], force=True, inspect=False))
 print(count)
 """
 
@@ -53,7 +53,7 @@ class Result:
 
 def create(source: str, options: str = "") -> str:
     """Our command for a source."""
-    return f"{PROGRAM} -q bundle create {source} --output ours.tgz --force {options} >/dev/null"
+    return f"{PROGRAM} -q bundle create {source} --output ours.tgz --force --no-inspect {options} >/dev/null"
 
 
 def recipe(source: str) -> str:

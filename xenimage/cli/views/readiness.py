@@ -26,7 +26,10 @@ def system_pairs(facts: GuestFacts) -> list[tuple[str, str]]:
         names = f"{version.product or 'Windows'} ({edition}build {version.build})" if version.build else "Windows"
         architecture, place = facts.windows.architecture, facts.windows.place
     elif facts.linux is not None:
-        names, place = "Linux", facts.linux.place
+        known = facts.linux.distribution
+        named = known.name or known.id or "Linux"
+        names = named if not known.version or known.version in named else f"{named} {known.version}"
+        architecture, place = facts.linux.architecture, facts.linux.place
     firmware = [name for name, there in (("BIOS", facts.firmware.bios), ("UEFI", facts.firmware.uefi)) if there]
     return [
         ("System", names or "none that is known"),

@@ -104,7 +104,7 @@ footer { margin-top: 3rem; font-size: .85rem; color: var(--soft); border-top: 1p
   body { max-width: none; padding: 0; }
   .skip { display: none; }
   .finding, figure, tr { break-inside: avoid; }
-  h2, h3, caption { break-after: avoid; }
+  h2, h3, caption, .legend { break-after: avoid; }
   .data, .used, .part { print-color-adjust: exact; }
   details::details-content { content-visibility: visible; block-size: auto; }
   .scroll { overflow: visible; }
