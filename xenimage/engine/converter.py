@@ -10,7 +10,7 @@ from xenimage.engine.conversion import FIXED, new_fixed, new_qcow2, new_vhd, new
 from xenimage.engine.flattening import flatten
 from xenimage.engine.opener import refuse_output
 from xenimage.engine.passes import ContentId, Passes, content_uuid, random_uuid
-from xenimage.formats.qcow2.writer import Qcow2Writer
+from xenimage.formats.qcow2.writer import Qcow2Writer, Run
 from xenimage.formats.vhd.layout import BLOCK_SIZE
 from xenimage.formats.vhd.writer import BITMAP, GAP
 from xenimage.formats.vmdk.writer import VmdkWriter, pack_grains
@@ -135,7 +135,7 @@ def _write_raw(job: _Job, identity: ContentId | None = None) -> int:
         return _put(sink, start, block, len(BITMAP), len(BITMAP) + min(BLOCK_SIZE, size - start))
 
     stored = 0
-    for block in job.passes.blocks("raw", put):
+    for block in job.passes.blocks("raw", put, marked=identity is not None):
         # What is behind us is done: the sink sets the disk to work on it.
         sink.skip(min((block.number + 1) * BLOCK_SIZE, size) - sink.size)
         stored += block.packed
@@ -173,7 +173,11 @@ def _write_qcow2(job: _Job) -> int:
     """Clusters that are not all zeros, plain or compressed. Guest bytes stored."""
     new = new_qcow2(job.plan)
     writer = Qcow2Writer(job.sink, new)
-    for block in job.passes.blocks("qcow2", lambda number, data: new.pack(data, len(BITMAP), number * BLOCK_SIZE)):
+
+    def pack(number: int, block: bytearray) -> list[Run]:
+        return new.pack(block, len(BITMAP), number * BLOCK_SIZE)
+
+    for block in job.passes.blocks("qcow2", pack, marked=False):
         writer.add(block.packed)
     writer.finish()
     return writer.stored

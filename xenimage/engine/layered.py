@@ -168,7 +168,7 @@ class _Job:
         writer = Qcow2Writer(sink, self.new)
         if self.view.below is None:
             passes = Passes(disk=self.view.disk, ranges=self.ranges, jobs=self.jobs, progress=self.progress)
-            for block in passes.blocks(self.name, self._pack_block):
+            for block in passes.blocks(self.name, self._pack_block, marked=False):
                 writer.add(block.packed)
         else:
             for part in self._parts(Overlay(self.view.disk, self.view.below)):

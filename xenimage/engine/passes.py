@@ -42,7 +42,7 @@ class Block(Generic[Packed]):
 
     number: int
     mark: bytes
-    """fingerprint of its data"""
+    """fingerprint of its data; empty where none was asked for"""
     packed: Packed
     """what the pass made of it"""
 
@@ -59,24 +59,31 @@ class Passes:
     _buffers: collections.deque[bytearray] = dataclasses.field(default_factory=collections.deque)
     """blocks that nobody uses now; fresh memory would be mapped and cleared each time"""
 
-    def blocks(self, what: str, pack: Callable[[int, bytearray], Packed]) -> Iterator[Block[Packed]]:
+    def blocks(
+        self, what: str, pack: Callable[[int, bytearray], Packed], *, marked: bool = True
+    ) -> Iterator[Block[Packed]]:
         """Read all blocks; yield, in order, those that are not all zeros.
 
         :param what: the stage, for the one who watches.
         :param pack: called in the threads with a block's number and its bitmap and data, a buffer that is used again.
+        :param marked: whether the fingerprints are wanted, which cost another look at all bytes.
         """
-        return watched(self._packed(numbered(self.ranges), pack), self.ranges, what, self.progress)
+
+        def finish(block: tuple[int, bytearray]) -> Block[Packed] | None:
+            return self._pack(block, pack, marked=marked)
+
+        return watched(self._packed(numbered(self.ranges), finish), self.ranges, what, self.progress)
 
     def _packed(
-        self, numbers: Iterable[int], pack: Callable[[int, bytearray], Packed]
+        self, numbers: Iterable[int], finish: Callable[[tuple[int, bytearray]], Block[Packed] | None]
     ) -> Generator[Block[Packed] | None, None, None]:
         """Read and pack: in the same threads, or where only one may read, in two crews."""
         if not self.disk.facts.sequential:
-            yield from in_order(lambda number: self._pack(self._read(number), pack), numbers, self.jobs)
+            yield from in_order(lambda number: finish(self._read(number)), numbers, self.jobs)
             return
         with (
             contextlib.closing(in_order(self._read, numbers, 1)) as read,
-            contextlib.closing(in_order(lambda block: self._pack(block, pack), read, self.jobs)) as packed,
+            contextlib.closing(in_order(finish, read, self.jobs)) as packed,
         ):
             yield from packed
 
@@ -92,12 +99,15 @@ class Passes:
         clear(data[there:])
         return number, buffer
 
-    def _pack(self, block: tuple[int, bytearray], pack: Callable[[int, bytearray], Packed]) -> Block[Packed] | None:
+    def _pack(
+        self, block: tuple[int, bytearray], pack: Callable[[int, bytearray], Packed], *, marked: bool
+    ) -> Block[Packed] | None:
         number, buffer = block
         try:
             if buffer == _EMPTY:  # memcmp: ends at the first byte that differs
                 return None
-            return Block(number, fingerprint(memoryview(buffer)[len(BITMAP) :]), pack(number, buffer))
+            mark = fingerprint(memoryview(buffer)[len(BITMAP) :]) if marked else b""
+            return Block(number, mark, pack(number, buffer))
         finally:
             self._buffers.append(buffer)
 

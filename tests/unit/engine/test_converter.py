@@ -18,6 +18,7 @@ from xenimage.engine.mapper import map_blocks
 from xenimage.exceptions import TransferError, UnsupportedError, UsageError
 from xenimage.limits import STRICT
 from xenimage.model.plan import BundleOptions, ConvertOptions, SourceOptions
+from xenimage.streams.digest import fingerprint
 
 NOISE = random.Random(15).randbytes(3 * MIB)
 SIZE = 5 * BLOCK + 1536
@@ -86,6 +87,13 @@ class ConvertTest(TestCase):
             self.convert("vhd", random_uuid=True, force=True)
             found.add(Vhd(self.output.read_bytes()).footer["uuid"])
         self.assertEqual(2, len(found))
+
+    @ddt.data(("raw", {}, 0), ("qcow2", {}, 0), ("vhd", {}, 4), ("vhd", {"subformat": "fixed"}, 4), ("vmdk", {}, 4))
+    @ddt.unpack
+    def test_blocks_are_marked_where_an_identity_is_made_of_them(self, form, wishes, count):
+        with unittest.mock.patch("xenimage.engine.passes.fingerprint", wraps=fingerprint) as taken:
+            self.convert(form, **wishes)
+        self.assertEqual(count, taken.call_count)
 
     @ddt.data("vhdx", "", "RAW")
     def test_another_format(self, form):

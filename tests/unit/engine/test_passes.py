@@ -6,6 +6,7 @@ import contextlib
 import random
 import threading
 import time
+import unittest.mock
 import uuid
 
 import ddt
@@ -118,6 +119,14 @@ class PassesTest(TestCase):
         self.assertEqual(3, len(marks))
         self.assertEqual(marks[0], marks[1])
         self.assertNotEqual(marks[0], marks[2])
+
+    @ddt.data(True, False)
+    def test_marks_are_made_for_whom_wants_them(self, sequential):
+        disk = FakeDisk(2 * BLOCK, {0: b"a", BLOCK: b"a"}, sequential=sequential)
+        with unittest.mock.patch("xenimage.engine.passes.fingerprint") as fingerprint:
+            found = list(self.passes(disk, ((0, 2),)).blocks("raw", lambda number, _: number, marked=False))
+        self.assertEqual([(b"", 0), (b"", 1)], [(block.mark, block.packed) for block in found])
+        fingerprint.assert_not_called()
 
     def test_a_sequential_disk_is_read_by_one_thread_in_order(self):
         disk = FakeDisk(20 * BLOCK, {0: b"x"}, sequential=True)
