@@ -97,39 +97,49 @@ def _judge(room: _Room, header: layout.Header) -> Blocks | None:
     entries = _entries(room, header)
     if entries is None:
         return None
-    span = header.bitmap_size + header.block_size
-    lost: dict[int, str] = {}
-    cut: list[int] = []
-    known = len(entries) if header.max_entries >= len(entries) else header.max_entries
     places = sorted(sector << 32 | block for block, sector in enumerate(entries) if sector != layout.UNALLOCATED)
     room.limits.require("blocks", len(places), "the number of stored blocks")
-    heads = (
+    kept, lost = _sort_out(room, header, places, _tables(room, header, len(entries)))
+    # What stands behind the end of a BAT is no entry unless it leads somewhere.
+    lost = {block: why for block, why in lost.items() if block < header.max_entries}
+    lost.update(dict.fromkeys(range(header.bat_size // 4, len(entries)), MISSING))
+    table = array.array("I", [layout.UNALLOCATED]) * len(entries)
+    for each in kept:
+        table[each & 0xFFFFFFFF] = each >> 32
+    span = header.bitmap_size + header.block_size
+    cut = tuple(each & 0xFFFFFFFF for each in kept if (each >> 32) * SECTOR + span > room.data_end)
+    return Blocks(header=header, table=table, ordered=kept, lost=tuple(sorted(lost.items())), cut=cut)
+
+
+def _tables(room: _Room, header: layout.Header, entries: int) -> tuple[tuple[int, int], ...]:
+    """(offset, length) of what no block may lie over."""
+    return (
         (0, layout.FOOTER_SIZE),
         (room.found.offset, layout.HEADER_SIZE),
-        (header.table_offset, 4 * len(entries)),
+        (header.table_offset, 4 * entries),
     )
-    inside = max(start + length for start, length in heads)
-    kept: list[int] = []
+
+
+def _sort_out(
+    room: _Room, header: layout.Header, places: Sequence[int], tables: tuple[tuple[int, int], ...]
+) -> tuple[list[int], dict[int, str]]:
+    """What counts of *places*, sector and block in one number each, in file order; and which blocks are lost, why."""
+    span = header.bitmap_size + header.block_size
+    inside = max(start + length for start, length in tables)
     aligned = 2 * sum((each >> 32) % 8 == _ALIGNED for each in places) > len(places)
+    kept: list[int] = []
+    lost: dict[int, str] = {}
     for each in places:
         block, start = each & 0xFFFFFFFF, (each >> 32) * SECTOR
         if start + header.bitmap_size + SECTOR > room.data_end:
             lost[block] = BEHIND
-        elif start < inside and any(start < at + length and at < start + span for at, length in heads):
+        elif start < inside and any(start < at + length and at < start + span for at, length in tables):
             lost[block] = INSIDE
         elif kept and start < (kept[-1] >> 32) * SECTOR + span:
             _settle(room, kept, each, lost, aligned=aligned)
         else:
             kept.append(each)
-    for block in [block for block in lost if block >= known]:
-        del lost[block]  # what stands behind the end of a BAT is no entry unless it leads somewhere
-    lost.update(dict.fromkeys(range(header.bat_size // 4, len(entries)), MISSING))
-    table = array.array("I", [layout.UNALLOCATED]) * len(entries)
-    for each in kept:
-        table[each & 0xFFFFFFFF] = each >> 32
-        if (each >> 32) * SECTOR + span > room.data_end:
-            cut.append(each & 0xFFFFFFFF)
-    return Blocks(header=header, table=table, ordered=kept, lost=tuple(sorted(lost.items())), cut=tuple(cut))
+    return kept, lost
 
 
 def _settle(room: _Room, kept: list[int], new: int, lost: dict[int, str], *, aligned: bool) -> None:
