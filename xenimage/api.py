@@ -493,15 +493,18 @@ def check_image(
     images: Images,
     *,
     profile: str = DEFAULT_PROFILE,
+    inspect: bool = True,
     limits: Limits = STRICT,
     progress: Progress = SILENT,
 ) -> CheckReport:
-    """Check a bundle that is in a cloud, and its record, against a consumer; all findings.
+    """Check a bundle that is in a cloud, the guest in it, and its record, against a consumer; all findings.
+
+    :param inspect: whether the guest is looked at, if the bundle is sound itself.
 
     :raises FormatError: it is so damaged that nothing can be said of what it holds, or it is no bundle.
     :raises TransferError: the cloud failed, or what comes is not what it recorded.
     """
-    return stored.check(images, image, profile_registry.get_profile(profile), limits, progress)
+    return stored.check(images, image, profile_registry.get_profile(profile), limits, progress, inspect=inspect)
 
 
 def judge_image(

@@ -19,7 +19,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 _PYTHON = (3, 11)
-_LIBRARIES = ("isal", "zlib-ng", "zstandard", "xxhash", "cliff", "oslo.config", "stevedore")
+_LIBRARIES = (
+    "isal",
+    "zlib-ng",
+    "zstandard",
+    "lz4",
+    "xxhash",
+    "libfsext-python",
+    "libfsntfs-python",
+    "libfsxfs-python",
+    "cliff",
+    "oslo.config",
+    "stevedore",
+)
 _SPACE = GIB
 
 

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 from xenimage.checks.bundle import judge
 from xenimage.containers.bundle.check import check_bundle
 from xenimage.containers.bundle.forward import NotForwardError, open_forward
-from xenimage.containers.bundle.reader import is_gzip, open_bundle
+from xenimage.containers.bundle.reader import is_gzip, open_bundle, open_bundle_disk
+from xenimage.engine import readiness
+from xenimage.engine.planner import guest_findings
 from xenimage.exceptions import UsageError
 from xenimage.formats import registry
 from xenimage.formats.vhd.facts import front_facts
+from xenimage.formats.vhd.reader import open_vhd
 from xenimage.model.image import ImageFacts, RecordReport, SaveReport
-from xenimage.model.report import CheckReport
+from xenimage.model.report import CheckReport, Verdict
+from xenimage.profiles.properties import contradictions, named
 from xenimage.profiles.record import MIN_DISK, judge_record
 from xenimage.sinks.file import FileSink
 from xenimage.sources.glance import GlanceSource
@@ -23,7 +27,9 @@ from xenimage.units import GIB, MIB
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from xenimage.containers.bundle.reader import Bundle
     from xenimage.limits import Limits
+    from xenimage.model.finding import Finding
     from xenimage.model.image import ImageRecord, Images
     from xenimage.model.plan import ConvertOptions
     from xenimage.model.profile import Profile
@@ -96,16 +102,22 @@ def _facts(
     )
 
 
-def check(images: Images, image: str, profile: Profile, limits: Limits, progress: Progress) -> CheckReport:
-    """Check a stored bundle and its record. It comes down once for its stream, and once more for its VHDs.
+def check(
+    images: Images, image: str, profile: Profile, limits: Limits, progress: Progress, *, inspect: bool = True
+) -> CheckReport:
+    """Check a stored bundle, its guest and its record.
+
+    It comes down once for its stream, and once more for its VHDs; for the guest in pieces.
 
     :raises TransferError: what comes is not what the cloud recorded.
     :raises FormatError: it is so damaged that nothing can be said of what it holds, or it is no bundle.
     """
     with opened(images, image) as (record, source):
-        report = check_bundle(open_bundle(source, limits, progress), profile, limits, int(time.time()))
+        bundle = open_bundle(source, limits, progress, scattered=inspect)
+        report = check_bundle(bundle, profile, limits, int(time.time()))
+        of_guest = _guest_findings(bundle, record, profile, limits) if inspect and _is_whole(report) else ()
     size = report.facts.virtual_size if report.facts else 0
-    findings = (*report.findings, *judge_record(record, profile, virtual_size=size).findings)
+    findings = (*report.findings, *judge_record(record, profile, virtual_size=size).findings, *of_guest)
     return CheckReport(
         path=f"image {record.id}",
         profile=profile.name,
@@ -113,6 +125,18 @@ def check(images: Images, image: str, profile: Profile, limits: Limits, progress
         findings=findings,
         facts=report.facts,
     )
+
+
+def _is_whole(report: CheckReport) -> bool:
+    """Whether there is a disk to look at: a bundle whose VHDs are at fault may show another than it should."""
+    return report.facts is not None and bool(report.facts.chain) and report.verdict is not Verdict.NOT_READY
+
+
+def _guest_findings(bundle: Bundle, record: ImageRecord, profile: Profile, limits: Limits) -> tuple[Finding, ...]:
+    """What is to be said of the guest, and of properties that say other than it. The bundle stays open."""
+    disk = open_bundle_disk(bundle, open_vhd, limits)
+    guest = readiness.look([disk], [f"image {record.id}"], profile, limits)
+    return (*guest_findings(guest), *contradictions(record.properties, named(profile, guest.suggestions)))
 
 
 def judge_properties(

@@ -147,15 +147,18 @@ class Check(OutputCommand):
 
     summary = "Check whether an image in a cloud boots and grows on its target"
     description = """\
-Holds a stored bundle and its record against its target, as bundle check does
-with a file. It comes down twice, and no copy of it is kept. Ends with 0, or
-with 6 if there is an error among the findings."""
+Holds a stored bundle, the guest in it and its record against its target, as
+bundle check and guest check do with files. It comes down twice, and once more
+in part for the guest; no copy of it is kept. Ends with 0, or with 6 if there is
+an error among the findings."""
     examples = ("xenimage image check debian --os-cloud mycloud", "xenimage image check debian --profile cinder")
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add image and profile."""
         _add_image(parser)
         _add_profile(parser)
+        parser.add_argument("--no-inspect", action="store_false", dest="inspect", help="do not look at the guest")
+        bundling.add_timeout(parser.add_argument_group("guest"))
         add_cloud(parser, self)
 
     def execute(self, args: argparse.Namespace) -> Outcome:
@@ -165,7 +168,8 @@ with 6 if there is an error among the findings."""
             args.image,
             connect(self, args),
             profile=args.profile or settings.profile,
-            limits=settings.limits,
+            inspect=args.inspect,
+            limits=bundling.limits(args, self.context),
             progress=self.context.progress,
         )
         return Outcome(
