@@ -13,6 +13,7 @@ from xenimage.cli.views.common import (
     vhd_record,
 )
 from xenimage.cli.views.disk import convert_lines, convert_record
+from xenimage.cli.views.free import free_record, free_section
 from xenimage.cli.views.readiness import guest_record, guest_section, reason_lines
 from xenimage.model.image import PROVENANCE, Action
 from xenimage.units import format_size
@@ -87,6 +88,7 @@ def plan_record(plan: ImagePlan) -> dict[str, Any]:
         "import": options.staged,
         "existing": [each.id for each in plan.existing],
         "guest": guest_record(plan.guest),
+        "free_space": free_record(plan.plan.free if plan.plan else None),
         "properties": property_records(plan.properties),
         "findings": finding_records(plan.findings),
     }
@@ -114,6 +116,7 @@ def plan_lines(plan: ImagePlan, style: Style) -> Iterator[str]:
         ],
         style,
     )
+    yield from free_section(plan.plan.free if plan.plan else None, style)
     yield from _property_lines(plan, style)
     yield from findings_section(plan.findings, style)
     yield "Nothing was stored (--dry-run)."
@@ -149,6 +152,7 @@ def report_record(report: ImageReport) -> dict[str, Any]:
         "zero_size": bundle.zero_size if bundle else None,
         "compressor": bundle.compressor if bundle else None,
         "guest": guest_record(plan.guest),
+        "free_space": free_record(plan.plan.free if plan.plan else None),
         "properties": property_records(plan.properties),
         "findings": finding_records(plan.findings),
     }
@@ -160,6 +164,7 @@ def report_lines(report: ImageReport, style: Style) -> Iterator[str]:
     if plan.plan is not None:
         yield from disk_section("Source", plan.options.bundle.source.path, plan.plan.source, style)
     yield from guest_section(plan.guest, style)
+    yield from free_section(plan.plan.free if plan.plan else None, style)
     yield from _image_section("Image", report.image, style)
     rate = report.sent / report.seconds if report.seconds > 0 else 0
     if report.action is not Action.SKIPPED:
