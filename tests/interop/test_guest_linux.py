@@ -88,7 +88,7 @@ class LinuxDiskTest(TestCase):
                 ("linux.identity.host-keys", "error"),
                 ("linux.identity.history", "info"),
             },
-            set(told(facts)),
+            set(told(facts, "nova-xenapi")),
         )
 
     def test_a_volume_without_a_table_has_no_loader(self) -> None:
