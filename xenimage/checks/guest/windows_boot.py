@@ -69,7 +69,7 @@ KINDS = by_code(
             title="No driver for the disk that it starts from",
             severity=Severity.ERROR,
             what="The driver {name} for {disk} disks is not started at boot, and no PV drivers are at work.",
-            why="A machine with {firmware} shows an emulated {disk} disk to a guest without PV drivers: Windows stops"
+            why="A {firmware} machine shows an emulated {disk} disk to a guest without PV drivers: Windows stops"
             " with INACCESSIBLE_BOOT_DEVICE.",
             act="Set Start to 0 in {key}, or install the PV drivers.",
             mend=Mend.CHOICE,
@@ -78,8 +78,8 @@ KINDS = by_code(
                     severity=Severity.WARNING,
                     what="The driver {name} for {disk} disks has an override of its start type, and no PV drivers are"
                     " at work.",
-                    why="On hardware that it knows already Windows does not start the driver at boot; on a machine with"
-                    " {firmware} it may then stop with INACCESSIBLE_BOOT_DEVICE.",
+                    why="On hardware that it knows already Windows does not start the driver at boot; on a {firmware}"
+                    " machine it may then stop with INACCESSIBLE_BOOT_DEVICE.",
                     act="Delete the key {key}\\StartOverride.",
                 )
             },

@@ -98,7 +98,7 @@ def judge(facts: GuestFacts, profile: Profile) -> Iterator[Finding]:
         yield KINDS["windows.device-id.trap"].found(profile=profile.name, evidence=evidence)
     names = firmwares(facts)
     if names and not any(_fits(active, each) for each in names):
-        firmware = " or ".join(each.upper() for each in names)
+        firmware = " or ".join({"bios": "a BIOS", "uefi": "UEFI"}[each] for each in names)
         yield KINDS["windows.device-id.firmware"].found(id=active.id, firmware=firmware, evidence=evidence)
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from xenimage.model.guest.windows import WindowsFacts
     from xenimage.model.profile import Profile
 
+_FIRMWARES = {"bios": "a BIOS", "uefi": "UEFI"}
+
 
 def suggest(facts: GuestFacts, profile: Profile) -> Iterator[Suggestion]:
     """Say what it is, and what it needs of its machine."""
@@ -43,7 +45,7 @@ def suggest(facts: GuestFacts, profile: Profile) -> Iterator[Suggestion]:
         yield Suggestion(
             name="hw_firmware_type",
             value=names[0],
-            reason=f"Windows starts with {' or '.join(each.upper() for each in names)}.",
+            reason=f"Windows starts with {' or '.join(_FIRMWARES[each] for each in names)}.",
             evidence=stores[0] if stores else seen,
             also=names[1:],
         )
