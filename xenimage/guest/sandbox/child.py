@@ -13,7 +13,7 @@ import resource
 import traceback
 from typing import TYPE_CHECKING
 
-from xenimage.confinement import die_with_parent, keep_privileges_down, lower
+from xenimage.confinement import compute_only, die_with_parent, keep_privileges_down, lower
 from xenimage.guest.sandbox import layout, words
 from xenimage.guest.sandbox.remote import Channel, RemoteDisk
 
@@ -45,7 +45,7 @@ def main() -> int:
     os.dup2(2, 1)
     channel = Channel(0, saying)
     try:
-        _answer(channel, saying)
+        _answer(channel)
     except MemoryError:
         channel.say(layout.NO_MEMORY)
     except (EOFError, BrokenPipeError):
@@ -55,7 +55,7 @@ def main() -> int:
     return 0
 
 
-def _answer(channel: Channel, saying: int) -> None:
+def _answer(channel: Channel) -> None:
     _, length = channel.hear()
     task = words.parse(words.Task, channel.body(length))
     die_with_parent(task.parent)
@@ -66,7 +66,9 @@ def _answer(channel: Channel, saying: int) -> None:
 
     for name in CODECS:
         codecs.lookup(name)
-    lower(resource.RLIMIT_NOFILE, saying + 1)
+    # Not a bound above those that are open: whoever closes one of them could open another.
+    lower(resource.RLIMIT_NOFILE, 0)
+    compute_only()
     disks = [RemoteDisk(channel, index, disk) for index, disk in enumerate(task.disks)]
     names = [disk.name for disk in task.disks]
     facts = inspect(disks, task.limits, names, lambda found: channel.say(layout.FOUND, words.pack(found)))

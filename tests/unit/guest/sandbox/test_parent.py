@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import json
 import logging
 import os
 import sys
+import tempfile
 import unittest
 import zlib
 from typing import Any
@@ -211,7 +213,47 @@ return found(*texts)
 """),
         )
         self.assertEqual("", facts.stopped)
-        self.assertEqual([*["OSError24"] * 5, "(0, 0)", "(0, 0)", "(0, 0)"], told(facts))
+        # EPERM by the filter of system calls, EMFILE where there is none.
+        self.assertEqual([], [each for each in told(facts)[:5] if each not in ("PermissionError1", "OSError24")])
+        self.assertEqual(["(0, 0)", "(0, 0)", "(0, 0)"], told(facts)[5:])
+
+    def test_closing_makes_no_room_for_opening(self) -> None:
+        command = replaced("""
+os.close(1)
+try:
+    return found(os.open("/etc/hostname", os.O_RDONLY))
+except OSError as error:
+    return found(error.errno)
+""")
+        # By the limit alone, as where there is no filter of system calls.
+        unfiltered = command[-1].replace(
+            "sys.exit(main())", "main.__globals__['compute_only'] = bool; sys.exit(main())"
+        )
+        self.assertEqual([str(errno.EMFILE)], told(look([*command[:-1], unfiltered])))
+        self.assertNotEqual(command[-1], unfiltered)
+
+    def test_it_reaches_no_file_and_no_process(self) -> None:
+        with tempfile.NamedTemporaryFile() as file:
+            facts = look(
+                replaced(f"""
+texts = []
+def attempt(act, *arguments):
+    try:
+        texts.append(act(*arguments) or "done")
+    except OSError as error:
+        texts.append(type(error).__name__)
+attempt(os.unlink, {file.name!r})
+attempt(os.stat, {file.name!r})
+attempt(os.chmod, {file.name!r}, 0)
+attempt(os.fork)
+attempt(os.execv, "/bin/true", ["true"])
+attempt(os.kill, os.getppid(), 0)
+attempt(resource.prlimit, os.getppid(), resource.RLIMIT_CORE)
+return found(*texts)
+""")
+            )
+            self.assertTrue(os.path.exists(file.name))
+        self.assertEqual(("", ["PermissionError"] * 7), (facts.stopped, told(facts)))
 
     def test_codecs_are_there_without_files(self) -> None:
         facts = look(replaced("from xenimage.guest.sandbox.child import CODECS\n"
