@@ -9,6 +9,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import xenimage
 from tests.base import TestCase
 from xenimage import api
 from xenimage.exceptions import UnsafeError, UsageError
@@ -107,7 +108,7 @@ class GuestTest(TestCase):
             text=True,
             check=False,
             cwd=self.scratch,
-            env={**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(api.__file__))},
+            env={**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(xenimage.__file__))},
         )
         self.assertEqual(("''\n", ""), (done.stdout, done.stderr))
 
