@@ -73,6 +73,11 @@ def size_text(size: int) -> str:
     return format_size(size) if size < KIB else f"{format_size(size)} ({size} bytes)"
 
 
+def reads_text(number: int) -> str:
+    """Write how often something was read: ``1 read``, ``22 reads``."""
+    return f"{number} read" if number == 1 else f"{number} reads"
+
+
 def wrap(text: str, style: Style, indent: str, first: str | None = None) -> list[str]:
     """Break *text* into lines of the style's width behind *indent*; *first* stands before the first line instead."""
     lines = textwrap.wrap(

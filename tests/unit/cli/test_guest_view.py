@@ -9,7 +9,7 @@ from typing import Any
 
 from xenimage.cli.text import Style
 from xenimage.cli.views.guest import lines, record
-from xenimage.model.guest.facts import GuestFacts
+from xenimage.model.guest.facts import Cost, GuestFacts
 
 
 class Start(enum.Enum):
@@ -89,6 +89,11 @@ class ViewTest(unittest.TestCase):
 
     def test_without_a_system(self) -> None:
         self.assertEqual("No operating system was recognised.", shown(None)[0])
+
+    def test_one_read_is_not_many(self) -> None:
+        for number, shown_number in ((1, "1 read, "), (2, "2 reads, ")):
+            last = list(lines(GuestFacts(disks=(), cost=Cost(reads=number)), Style()))[-1]
+            self.assertTrue(last.startswith(shown_number), last)
 
     def test_programs_get_every_field(self) -> None:
         plain = record(GuestFacts(disks=()))

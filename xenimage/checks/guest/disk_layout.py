@@ -26,9 +26,14 @@ FIRMWARE_KINDS = by_code(
             severity=Severity.ERROR,
             what="The disk starts with UEFI only, and the servers of {profile} have a BIOS.",
             why="The server stays at 'No bootable device'.",
-            act="Install a boot loader for a BIOS too: grub-install --target=i386-pc with a BIOS boot partition."
-            " Windows has to be installed anew, or changed with its own tools.",
+            act="Install a boot loader for a BIOS too: grub-install --target=i386-pc with a BIOS boot partition.",
             mend=Mend.CHOICE,
+            cases={
+                "windows": Wording(
+                    act="Install Windows anew in a VM with a BIOS: on a GPT it starts with UEFI only, and its own tools"
+                    " do not change the table back.",
+                )
+            },
         ),
         FindingKind(
             code="disk.firmware.bios",
@@ -57,6 +62,14 @@ FIRMWARE_KINDS = by_code(
             why="No firmware starts the disk.",
             act="Install a boot loader: grub-install, or bcdboot and bootsect in Windows.",
             mend=Mend.CHOICE,
+            cases={
+                "several": Wording(
+                    what="There is an operating system, but the first disk has neither boot code with a partition to"
+                    " start, nor is there a boot loader for UEFI.",
+                    act="Name the disk first that the guest starts from; or install a boot loader there: grub-install,"
+                    " or bcdboot and bootsect in Windows.",
+                )
+            },
         ),
     )
 )
@@ -103,9 +116,11 @@ def judge_firmware(facts: GuestFacts, profile: Profile) -> Iterator[Finding]:
     firmware = facts.firmware
     evidence = tuple(firmware.loaders[:10])
     if not firmware.bios and not firmware.uefi:
-        yield FIRMWARE_KINDS["disk.firmware.none"].found()
+        yield FIRMWARE_KINDS["disk.firmware.none"].found("several" if len(facts.disks) > 1 else "")
     elif firmware.uefi and not firmware.bios and "uefi" not in profile.firmwares:
-        yield FIRMWARE_KINDS["disk.firmware.uefi"].found(evidence=evidence, profile=profile.title)
+        yield FIRMWARE_KINDS["disk.firmware.uefi"].found(
+            "windows" if facts.windows is not None else "", evidence=evidence, profile=profile.title
+        )
     elif firmware.bios and not firmware.uefi and "bios" not in profile.firmwares:
         yield FIRMWARE_KINDS["disk.firmware.bios"].found(profile=profile.title)
     elif firmware.uefi and not firmware.bios and not firmware.fallback:

@@ -29,8 +29,8 @@ class Create(OutputCommand):
 Reads a disk image and writes a gzipped tar that holds it as 0.vhd, together
 with what its target wants to know: image properties, size, checksums, and the
 commands that upload it. The guest on it is looked at first: a bundle that its
-target would not run is not made. The source is only read. The output appears under its
-name when it is complete, or not at all."""
+target would not run is not made. The source is only read. The output appears
+under its name when it is complete, or not at all."""
     examples = (
         "xenimage bundle create debian.qcow2 --output debian.tgz",
         "xenimage bundle create win.vmdk --output win.tgz --os-type windows --size 40G",

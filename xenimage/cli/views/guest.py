@@ -7,7 +7,7 @@ import enum
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from xenimage.cli.text import section, size_text, table, wrap
+from xenimage.cli.text import reads_text, section, size_text, table, wrap
 from xenimage.model.plain import to_plain
 from xenimage.units import format_size
 
@@ -53,7 +53,7 @@ def lines(facts: GuestFacts, style: Style) -> Iterator[str]:
             f"The inspection ended early: it {facts.stopped}. What is above was found until then.", style, ""
         )
     cost = facts.cost
-    yield f"{cost.reads} reads, {format_size(cost.bytes_read)}, {cost.seconds:.2f} s"
+    yield f"{reads_text(cost.reads)}, {format_size(cost.bytes_read)}, {cost.seconds:.2f} s"
 
 
 def _disk(disk: Layout, style: Style) -> Iterator[str]:

@@ -311,6 +311,15 @@ class DiskTest(unittest.TestCase):
     def test_firmware(self, firmware: FirmwareFacts, profile: str, code: str) -> None:
         self.assertEqual([(code, "error")], told(facts(firmware=firmware), profile))
 
+    def test_a_first_disk_that_does_not_start_may_be_the_wrong_one(self) -> None:
+        given = facts(firmware=FirmwareFacts())
+        (alone,) = judged(given)
+        self.assertNotIn("first", alone.what + alone.act)
+        (second,) = judged(dataclasses.replace(given, disks=(DISK, dataclasses.replace(DISK, index=1))))
+        self.assertEqual(alone.code, second.code)
+        self.assertIn("the first disk has neither", second.what)
+        self.assertTrue(second.act.startswith("Name the disk first"), second.act)
+
     def test_firmware_of_a_disk_for_data(self) -> None:
         given = GuestFacts(disks=(DISK,))
         self.assertEqual([("guest.inspection.nothing", "info")], told(given))

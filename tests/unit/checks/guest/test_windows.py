@@ -93,6 +93,11 @@ class TargetTest(unittest.TestCase):
         self.assertEqual({"windows.cloudbase-init.none": Severity.INFO}, self.codes("no-cloudbase", "xcp-ng"))
         self.assertEqual({"windows.sysprep.half-done": Severity.ERROR}, self.codes("half-done", "xcp-ng"))
 
+    def test_windows_gets_no_grub(self) -> None:
+        found = registry.judge(look_at(BY_NAME["good-uefi"].guest()), PROFILES["nova-xenapi-6"])
+        self.assertEqual(["disk.firmware.uefi"], [each.code for each in found])
+        self.assertTrue(found[0].act.startswith("Install Windows anew"), found[0].act)
+
     def test_profiles_weigh_what_there_is(self) -> None:
         for profile in PROFILES.values():
             self.assertEqual(set(), set(profile.severities) - set(registry.KINDS), profile.name)

@@ -6,7 +6,7 @@ import base64
 import hashlib
 from typing import TYPE_CHECKING
 
-from xenimage.cli.text import counted, size_text
+from xenimage.cli.text import counted, reads_text, size_text
 from xenimage.cli.version import version
 from xenimage.cli.views.page.bar import bar, legend
 from xenimage.cli.views.page.markup import Markup, element, joined
@@ -244,7 +244,7 @@ def _footer(report: GuestReport) -> Markup:
         "footer",
         element(
             "p",
-            f"Made by xenimage {version()}. The disk was only read: {cost.reads} reads, {format_size(cost.bytes_read)},"
-            f" {cost.seconds:.1f} s. xenimage finding show CODE explains a finding.",
+            f"Made by xenimage {version()}. The disk was only read: {reads_text(cost.reads)},"
+            f" {format_size(cost.bytes_read)}, {cost.seconds:.1f} s. xenimage finding show CODE explains a finding.",
         ),
     )
