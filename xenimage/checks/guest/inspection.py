@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from xenimage.model.check import Check
 from xenimage.model.finding import Severity
-from xenimage.model.kind import FindingKind, Mend, by_code
+from xenimage.model.kind import FindingKind, Mend, Wording, by_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +30,12 @@ KINDS = by_code(
             why="Nothing can be said of whether it boots; a disk for data needs none.",
             act="Nothing, if it is a disk for data. If not, give os_type and vm_mode yourself.",
             mend=Mend.NONE,
+            cases={
+                "unread": Wording(
+                    why="There may be one in what could not be read. A disk for data needs none.",
+                    act="Nothing, if it is a disk for data. If not, see to what could not be read first.",
+                )
+            },
         ),
         FindingKind(
             code="guest.inspection.stopped",
@@ -45,7 +51,7 @@ KINDS = by_code(
             title="Parts of the guest that could not be read",
             severity=Severity.WARNING,
             what="{count} could not be read.",
-            why="What they hold was not judged: the guest may be better or worse than the findings say.",
+            why="What was not read was not judged: the guest may be better or worse than the findings say.",
             act="Check the file systems in the guest, and shut it down cleanly before its disk is copied.",
             mend=Mend.CHOICE,
         ),
@@ -67,7 +73,7 @@ def judge(facts: GuestFacts, profile: Profile) -> Iterator[Finding]:
         )
     if facts.windows is None and facts.linux is None and not facts.stopped:
         disks = "the disk" if len(facts.disks) == 1 else f"the {len(facts.disks)} disks"
-        yield KINDS["guest.inspection.nothing"].found(disks=disks)
+        yield KINDS["guest.inspection.nothing"].found("unread" if facts.unread else "", disks=disks)
 
 
 CHECK = Check(

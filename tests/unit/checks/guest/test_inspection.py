@@ -26,6 +26,13 @@ class InspectionTest(TestCase):
             self.found(GuestFacts(disks=(DISK,))),
         )
 
+    def test_a_system_may_be_in_what_could_not_be_read(self) -> None:
+        facts = GuestFacts(disks=(DISK,), unread=(Unread(what="the volume", why="it is damaged"),))
+        unread, nothing = sorted(CHECK.judge(facts, BUILTIN["nova-xenapi"]), key=lambda each: each.severity.value)[::-1]
+        self.assertEqual("guest.inspection.unread", unread.code)
+        self.assertEqual("There may be one in what could not be read. A disk for data needs none.", nothing.why)
+        self.assertIn("see to what could not be read first", nothing.act)
+
     def test_what_could_not_be_read_is_listed_up_to_a_bound(self) -> None:
         unread = tuple(Unread(what=f"file {number}", why="it is damaged") for number in range(23))
         self.assertEqual(
