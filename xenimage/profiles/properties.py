@@ -45,6 +45,8 @@ CORE = ("name", "size", "checksum", "disk_format", "container_format", "min_disk
 
 _BY_USER = "Given by you."
 _DEVICE_ID = ("xenapi_device_id", "hw_device_id")
+_VALUE_MAX = 255
+"""characters of a property that follows from a guest"""
 _TRUE = ("true", "1", "t", "on", "y", "yes")
 """as oslo.utils reads them"""
 _GRAVE = ("os_type", "hw_firmware_type", *_DEVICE_ID)
@@ -99,13 +101,18 @@ def _is_taken(profile: Profile, rule: PropertyRule | None, suggestion: Suggestio
 
     A system that the target does not take is named nevertheless, so that the rule for it refuses the image.
     """
-    if not profile.properties or not suggestion.value:
+    if not profile.properties or not _is_sane(suggestion.value):
         return False
     if suggestion.name in _DEVICE_ID and not profile.takes_device_id:
         return False
     if rule is None or suggestion.name == "os_type":
         return True
     return rule.rule is not Rule.FORBID and (not rule.values or suggestion.value in rule.values)
+
+
+def _is_sane(value: str) -> bool:
+    """Whether a word out of a guest may become a property, which services, logs and terminals read later on."""
+    return 0 < len(value) <= _VALUE_MAX and value.isprintable()
 
 
 def _property(

@@ -177,6 +177,13 @@ class GuestTest(TestCase):
         self.assertEqual({"vm_mode": "hvm"}, self.values(saw("hw_firmware_type", "uefi")))
         self.assertNotIn("xenapi_device_id", self.values(saw("xenapi_device_id", "2"), profile="rackspace"))
 
+    @ddt.data("a" * 256, "8\x1b[31m", "8\n", "8\u202e", "8\0")
+    def test_a_word_that_is_none_becomes_no_property(self, value: str) -> None:
+        self.assertNotIn("os_version", self.values(saw("os_version", value)))
+
+    def test_a_long_word_becomes_a_property(self) -> None:
+        self.assertEqual("ä" * 255, self.values(saw("os_version", "ä" * 255))["os_version"])
+
     def test_a_system_that_the_target_does_not_take_is_refused(self) -> None:
         properties, findings = decide(BUILTIN["rackspace"], wish(("ssh_user", "x")), (saw("os_type", "windows"),))
         self.assertIn("windows", [each.value for each in properties])

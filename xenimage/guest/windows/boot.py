@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xenimage.guest.hive import Hive
-from xenimage.model.guest.windows import BootStore
+from xenimage.model.guest.windows import BootStore, Firmware
 from xenimage.units import MIB
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _store(tree: Tree, where: str, notes: Notes, paths: tuple[str, str], firmwar
         if data is None:
             return None
         store = BootStore(
-            firmware=firmware,
+            firmware=Firmware(firmware),
             path=f"{tree.spelled(path)} on {where}",
             manager=f"{tree.spelled(manager)} on {where}",
             manager_present=present,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 from typing import TYPE_CHECKING
 
 from xenimage.model.guest.xendrivers import XenDrivers
@@ -35,11 +36,18 @@ class WindowsVersion:
     key: str = ""
 
 
+class Firmware(enum.StrEnum):
+    """What a machine starts with."""
+
+    BIOS = "bios"
+    UEFI = "uefi"
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BootStore:
     """A boot configuration, and whether what it needs is there."""
 
-    firmware: str
+    firmware: Firmware
     """``uefi`` where it stands on the EFI system partition, else ``bios``"""
     path: str
     """of the BCD, and where: ``EFI/Microsoft/Boot/BCD on the EFI system partition``"""

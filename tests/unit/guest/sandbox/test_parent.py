@@ -25,6 +25,7 @@ from xenimage.guest.sandbox.child import CODECS
 from xenimage.guest.sandbox.parent import inspect
 from xenimage.limits import STRICT, Limits
 from xenimage.model.guest.facts import GuestFacts, Unread
+from xenimage.model.guest.windows import BootStore, Firmware
 
 MIB = 1 << 20
 ROOT = os.path.dirname(os.path.dirname(xenimage.__file__))
@@ -354,6 +355,13 @@ class WordsTest(unittest.TestCase):
     def test_facts_there_and_back(self) -> None:
         facts = GuestFacts(disks=(), unread=(Unread(what="a\x00é", why="\U0001f600"),), systems=("Linux",))
         self.assertEqual(facts, words.parse_facts(words.pack(facts)))
+
+    def test_a_firmware_that_nobody_knows(self) -> None:
+        good = BootStore(firmware=Firmware.UEFI, path="BCD", manager="bootmgfw.efi", manager_present=True)
+        plain = json.loads(words.pack(good))
+        self.assertEqual(good, words.READER.read(BootStore, plain))
+        with self.assertRaisesRegex(FormatError, "firmware: is str, expected a Firmware"):
+            words.READER.read(BootStore, plain | {"firmware": "openfirmware"})
 
     def test_limits_there_and_back(self) -> None:
         limits = Limits(guest_time=3, virtual_size=1 << 60)
