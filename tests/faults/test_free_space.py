@@ -293,6 +293,13 @@ NTFS_LEFT = (
     ("shadow copies", lambda: put(empty(), (0x1E00, SHADOWS + bytes(0x20) + b"\0\x40")),
      "it has shadow copies, which need what is free now"),
     ("BitLocker", lambda: put(empty(), (3, b"-FVE-FS-")), "the free space of bitlocker is not read"),
+    # zpool create keeps the first 16 KiB, and all that it has not written to yet.
+    ("ZFS over it", lambda: put(empty(), (16384, b"\1\1\0\0\0\0\0\0\0\0\0\1")), "it looks like ntfs and zfs"),
+    ("ZFS of another machine", lambda: put(empty(), (16384, b"\1\0\0\0\0\0\0\0\0\0\0\1")),
+     "it looks like ntfs and zfs"),
+    ("bcachefs", lambda: put(empty(), (4120, bytes.fromhex("c68573f666ce90a9d96a60cf803df7ef"))),
+     "it looks like ntfs and bcachefs"),
+    ("Oracle ASM", lambda: put(empty(), (32, b"ORCLDISK")), "it looks like ntfs and oracleasm"),
 )  # fmt: skip
 NTFS_TAKEN = (
     ("closed log", lambda: with_log(empty(), restart(5, 0xFFFF, 0), restart(4, 0, 0))),

@@ -28,6 +28,12 @@ _MAGICS = (
     (0, b"\xfc\x4e\x2b\xa9", "md"),
     (4 * KIB, b"\xfc\x4e\x2b\xa9", "md"),
     (4 * KIB + 24, bytes.fromhex("c68573f64e1a45ca8265f57f48ba6d81"), "bcache"),
+    (4 * KIB + 24, bytes.fromhex("c68573f666ce90a9d96a60cf803df7ef"), "bcachefs"),
+    (32, b"ORCLDISK", "oracleasm"),
+    # OpenZFS, include/sys/vdev_impl.h: its label begins with 16 KiB in which what was there before stays as it is. Then
+    # a packed list: XDR, the order of bytes of the machine, version 0, unique names.
+    (16 * KIB, bytes.fromhex("010100000000000000000001"), "zfs"),
+    (16 * KIB, bytes.fromhex("010000000000000000000001"), "zfs"),
     (1024, b"\x10\x20\xf5\xf2", "f2fs"),
     (32 * KIB, b"JFS1", "jfs"),
     (32 * KIB + 1, b"CD001", "iso9660"),
