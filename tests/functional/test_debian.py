@@ -137,7 +137,7 @@ class DebianTest(TestCase):
         (rewrite("boot/grub/grub.cfg", f"root={BY_UUID}", "root=/dev/sda1"), False, "linux.boot.root", "error"),
         (add("etc/cloud/cloud-init.disabled", ""), False, "linux.cloud-init.disabled", "error"),
         (
-            add("etc/cloud/cloud.cfg.d/99.cfg", "datasource_list: [ Ec2, None ]\n"),
+            add("etc/cloud/cloud.cfg.d/99.cfg", "datasource_list: [ Azure, None ]\n"),
             False,
             "linux.cloud-init.datasource",
             "error",

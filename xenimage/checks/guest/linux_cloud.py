@@ -3,6 +3,9 @@
 cloud-init, tools/ds-identify: before each start it looks for data sources and leaves cloud-init off where it sees none.
 It sees a config drive by its label. It sees OpenStack's metadata service only by the DMI product's name or a chassis'
 asset tag, and a guest of XenServer is called "HVM domU"; unless the list holds nothing else, or its policy says so.
+
+cloudinit/sources/DataSourceEc2.py: the source Ec2 asks the same address on a machine that it does not know, too, and
+warns at each login; strict_id is "warn" unless somebody sets it. Nova answers there as Amazon does.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from xenimage.model.profile import Profile
 
 DRIVE, HTTP = "ConfigDrive", "OpenStack"
+_EC2 = "ec2"
 
 KINDS = by_code(
     (
@@ -66,7 +70,13 @@ KINDS = by_code(
                     what="cloud-init looks for {list}, of which ds-identify sees none on Xen.",
                     why="It knows OpenStack's metadata service by the name of the machine, which is HVM domU here, and"
                     " leaves cloud-init off.",
-                )
+                ),
+                "ec2": Wording(
+                    severity=Severity.WARNING,
+                    why="Nova's metadata service answers as Amazon's does, at the same address. cloud-init takes that,"
+                    " unless strict_id is true, and warns at each login of an unknown cloud; it takes no config"
+                    " drive, and nothing of the network from the cloud.",
+                ),
             },
         ),
         FindingKind(
@@ -94,22 +104,34 @@ KINDS = by_code(
 
 def ways(cloud: CloudInit) -> frozenset[str]:
     """By which of :data:`DRIVE` and :data:`HTTP` cloud-init finds its data on Xen."""
-    policy = cloud.policy.value.split(",")[0] if cloud.policy else ""
-    if policy == "disabled":
+    if _policy(cloud) == "disabled":
         return frozenset()
+    sources = _sources(cloud)
+    found = {DRIVE} if DRIVE.lower() in sources else set()
+    return frozenset(found | ({HTTP} if _taken(cloud) and HTTP.lower() in sources else set()))
+
+
+def _policy(cloud: CloudInit) -> str:
+    return cloud.policy.value.split(",")[0] if cloud.policy else ""
+
+
+def _sources(cloud: CloudInit) -> set[str]:
+    """Where it looks, in lower case."""
     listed = cloud.datasources
     if cloud.datasource is not None and cloud.datasource.value.lower() != "auto":
         listed = (cloud.datasource.value,)
-    sources = {each.lower() for each in listed or (DRIVE, HTTP)}
-    taken = (
+    return {each.lower() for each in listed or (DRIVE, HTTP)}
+
+
+def _taken(cloud: CloudInit) -> bool:
+    """Whether it asks what ds-identify does not see."""
+    return (
         not cloud.identifies
-        or policy == "enabled"
+        or _policy(cloud) == "enabled"
         or (cloud.policy is not None and "notfound=enabled" in cloud.policy.value)
         or _single(cloud)
         or cloud.datasource is not None
     )
-    found = {DRIVE} if DRIVE.lower() in sources else set()
-    return frozenset(found | ({HTTP} if taken and HTTP.lower() in sources else set()))
 
 
 def _single(cloud: CloudInit) -> bool:
@@ -170,8 +192,11 @@ def _datasource(cloud: CloudInit) -> Finding:
     listed = (cloud.datasource.value,) if cloud.datasource else cloud.datasources or ()
     source = cloud.datasource or cloud.datasources_from
     names = [each for each in listed if each.lower() != "none"] or ["nothing"]
+    case = "unseen" if HTTP.lower() in {each.lower() for each in listed} else ""
+    if _taken(cloud) and _EC2 in _sources(cloud):
+        case = "ec2"
     return KINDS["linux.cloud-init.datasource"].found(
-        "unseen" if HTTP.lower() in {each.lower() for each in listed} else "",
+        case,
         where=source.where if source else "",
         evidence=(str(source),) if source else (),
         list=names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}",

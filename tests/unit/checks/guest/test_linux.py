@@ -214,7 +214,17 @@ class CodesTest(unittest.TestCase):
         ({GRUB: "# empty\n"}, "linux.boot.menu", "error"),
         ({"etc/cloud/cloud-init.disabled": ""}, "linux.cloud-init.disabled", "error"),
         ({"etc/cloud/ds-identify.cfg": "policy: disabled\n"}, "linux.cloud-init.disabled", "error"),
-        ({"etc/cloud/cloud.cfg.d/99.cfg": "datasource_list: [ Ec2, None ]\n"}, "linux.cloud-init.datasource", "error"),
+        ({"etc/cloud/cloud.cfg.d/99.cfg": "datasource_list: [ Azure ]\n"}, "linux.cloud-init.datasource", "error"),
+        (
+            {"etc/cloud/cloud.cfg.d/99.cfg": "datasource_list: [ Ec2, None ]\n"},
+            "linux.cloud-init.datasource",
+            "warning",
+        ),
+        (
+            {"etc/cloud/cloud.cfg.d/99.cfg": "datasource_list: [ Ec2, Azure ]\n"},
+            "linux.cloud-init.datasource",
+            "error",
+        ),
         (
             {"etc/cloud/cloud.cfg.d/99.cfg": "datasource_list: [ OpenStack, Ec2 ]\n"},
             "linux.cloud-init.datasource",
