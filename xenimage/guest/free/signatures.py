@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from xenimage.guest.free import swap
 from xenimage.guest.free.ext import layout as ext_layout
 from xenimage.guest.free.ntfs import layout as ntfs_layout
+from xenimage.guest.partitions.layout import SECTOR, BootRecord
 from xenimage.units import KIB
 
 if TYPE_CHECKING:
@@ -57,6 +58,10 @@ def kinds(area: Area) -> list[str]:
         found.append(SWAP)
     if any(0 <= place <= area.size - 4 and area.read(place, 4) == b"\xfc\x4e\x2b\xa9" for place in _md_ends(area.size)):
         found.append("md")
+    # As on the disk of a guest inside the guest, whose table leaves an older superblock behind it as it was.
+    record = BootRecord.parse(area.read(0, min(SECTOR, area.size)))
+    if found and record.plausible and any(entry.used for entry in record.entries):
+        found.append("mbr")
     return found
 
 

@@ -143,6 +143,13 @@ class PartitionsTest(TestCase):
             survey(disk(16 * MIB, {0: mbr, MIB: ext()[0], 5 * MIB: bytes(data)}), MOST, STRICT)
         self.assertIn("ext2 on partition 2 is not clean: it was not unmounted", str(caught.exception))
 
+    def test_the_disk_of_another_guest_over_an_old_file_system(self):
+        inner = boot_record(Row(**sectors(MIB, 3 * MIB)))
+        mbr = boot_record(Row(**sectors(MIB, 4 * MIB)))
+        found = survey(disk(6 * MIB, {0: mbr, MIB: inner + ext()[0][SECTOR:]}), MOST, STRICT)
+        self.assertEqual([("partition 1", "", "it looks like ext and mbr")], told(found))
+        self.assertEqual([], pairs(found))
+
     def test_of_too_many_ranges_the_largest_are_kept(self):
         mbr = boot_record(Row(**sectors(MIB, 4 * MIB)), Row(type=0x07, **sectors(5 * MIB, 4 * MIB)))
         parts = {0: mbr, MIB: ext()[0], 5 * MIB: windows()[0]}
