@@ -99,6 +99,26 @@ class PageTest(TestCase):
         )
         return [report, empty, self.hostile()]
 
+    def test_several_disks_have_the_numbers_that_findings_speak_of(self) -> None:
+        report = support.guest_report()
+        self.assertFalse([text for text in read(report).texts if text.startswith("Disk 0, ")])
+        (first,) = report.usage
+        whole = dataclasses.replace(
+            report.facts.disks[0],
+            index=1,
+            scheme="none",
+            partitions=(
+                dataclasses.replace(report.facts.disks[0].partitions[0], number=0, name="", type="", type_name=""),
+            ),
+        )
+        facts = dataclasses.replace(report.facts, disks=(*report.facts.disks, whole))
+        second = dataclasses.replace(first, path="/there/data.raw")
+        texts = read(dataclasses.replace(report, facts=facts, usage=(first, second))).texts
+        self.assertEqual(["Disk 0, ", "Disk 1, "], [text[:8] for text in texts if text.startswith("Disk ")])
+        self.assertTrue(any(text.startswith("Disk 1, data.raw: ") for text in texts))
+        self.assertIn("File system of disk 1", texts)
+        self.assertIn("the whole disk", texts)
+
     def test_it_is_well_formed(self) -> None:
         for report in self.reports():
             found = read(report)

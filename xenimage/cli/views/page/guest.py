@@ -126,9 +126,10 @@ def _disks(report: GuestReport) -> Iterator[Markup]:
         layout = layouts.get(number)
         zeros = usage.size - usage.data
         stored = f"{format_size(usage.data)} stored, {format_size(zeros)} zeros"
+        place = f"Disk {number}, " if len(report.usage) > 1 else ""
         yield element(
             "figure",
-            element("figcaption", f"{usage.path.rpartition('/')[2]}: {size_text(usage.size)}"),
+            element("figcaption", f"{place}{usage.path.rpartition('/')[2]}: {size_text(usage.size)}"),
             bar(layout, usage, number),
             element("p", f"{_SCHEMES.get(layout.scheme if layout else '', '')} {stored}.".strip(), class_="soft"),
         )
@@ -147,7 +148,8 @@ def _layout(layout: Layout, usage: DiskUsage) -> Iterator[Markup]:
     if layout.partitions:
         columns = ("Partition", "File system", "Size", "Free", "Remarks")
         rows = [_partition(each, usage) for each in layout.partitions]
-        yield _table(f"Partitions of disk {layout.index}", columns, rows, numbers=(2, 3))
+        title = "File system" if layout.scheme == "none" else "Partitions"
+        yield _table(f"{title} of disk {layout.index}", columns, rows, numbers=(2, 3))
     if layout.remarks:
         yield element("ul", *(element("li", remark) for remark in layout.remarks))
 
@@ -155,7 +157,7 @@ def _layout(layout: Layout, usage: DiskUsage) -> Iterator[Markup]:
 def _partition(partition: Partition, usage: DiskUsage) -> tuple[str, ...]:
     volume = partition.volume
     kind = partition.type_name or partition.type
-    name = f"{partition.number}, {kind}" if partition.number else partition.name or kind
+    name = f"{partition.number}, {kind}" if partition.number else partition.name or kind or "the whole disk"
     remarks = ["active"] if partition.active else []
     if partition.offset + partition.length > usage.size:
         remarks.append("ends behind the disk")

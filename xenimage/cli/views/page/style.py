@@ -50,6 +50,7 @@ a { color: var(--accent); }
 .facts dd { margin: 0; }
 
 figure { margin: 0 0 1rem; }
+figure:not(:first-of-type) { margin-top: 2rem; }
 figcaption { font-weight: 600; margin-bottom: .4rem; }
 svg { display: block; width: 100%; }
 .hidden { position: absolute; width: 0; height: 0; }
