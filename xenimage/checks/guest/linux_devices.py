@@ -27,13 +27,14 @@ FSTAB_KINDS = by_code(
             code="linux.fstab.device",
             title="Name of a device of another hypervisor",
             severity=Severity.ERROR,
-            what="{file} calls {what} {device}.",
-            why="On Xen that disk has another name, as /dev/xvda: the system waits for it and ends in emergency mode.",
+            what="{file} names {device} as {what}.",
+            why="On Xen that disk has another name, such as /dev/xvda: the system waits for it and ends in emergency"
+            " mode.",
             act=_UUID,
             mend=Mend.CHOICE,
             cases={
                 "swap": Wording(
-                    severity=Severity.WARNING, why=f"On Xen that disk has another name, as /dev/xvda: {_WAITS}"
+                    severity=Severity.WARNING, why=f"On Xen that disk has another name, such as /dev/xvda: {_WAITS}"
                 )
             },
         ),
@@ -41,7 +42,7 @@ FSTAB_KINDS = by_code(
             code="linux.fstab.missing",
             title="Volume that is on none of the disks",
             severity=Severity.WARNING,
-            what="{file} calls {what} {device}, and no volume of the given disks is called so.",
+            what="{file} names {device} as {what}, and no volume of the given disks is called so.",
             why="If it is on no other disk that the server gets, the system waits for it and ends in emergency mode.",
             act="Take the line out, or add the option nofail.",
             mend=Mend.CHOICE,
@@ -55,7 +56,7 @@ BOOT_KINDS = by_code(
             title="Root by the name of a device of another hypervisor",
             severity=Severity.ERROR,
             what="The kernel is told that its root is {device}.",
-            why="On Xen that disk has another name, as /dev/xvda1: the guest ends in the initrd's shell.",
+            why="On Xen that disk has another name, such as /dev/xvda1: the guest ends in the initrd's shell.",
             act="Make the boot menu name it by its UUID: update-grub, grub2-mkconfig or grubby --update-kernel=ALL"
             " --args=root=UUID=...",
             mend=Mend.CHOICE,
