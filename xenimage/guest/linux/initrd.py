@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 NAMES_MAX = 200_000
 """names in one initrd; one with all modules and firmware has ten thousand"""
+ARCHIVES_MAX = 1000
+"""archives one behind the other in one initrd, or in one packed stream of it; distributions make some five"""
 UNPACKED_MAX = 2 * GIB
 """bytes in one initrd; one with all firmware has half a gigabyte"""
 
@@ -71,7 +73,7 @@ def list_modules(source: Forward, wanted: frozenset[str], enough: frozenset[str]
 
 def _names(source: Forward) -> Iterator[str]:
     some = False
-    while _past_zeros(source):
+    for _ in _archives(source):
         head = source.take(MAGIC_LENGTH)
         source.give_back(head)
         kind = packing(head)
@@ -89,6 +91,15 @@ def _names(source: Forward) -> Iterator[str]:
         raise FormatError("is empty", expected="a cpio archive, packed or not")
 
 
+def _archives(stream: cpio.Stream) -> Iterator[None]:
+    """Go to the start of one archive after the other; each has to be taken before the next."""
+    for _ in range(ARCHIVES_MAX):
+        if not _past_zeros(stream):
+            return
+        yield
+    raise LimitError(f"holds {ARCHIVES_MAX} archives or more")
+
+
 def _past_zeros(stream: cpio.Stream) -> bool:
     """Skip the padding; False at the end."""
     while data := stream.take(_ZEROS):
@@ -101,7 +112,7 @@ def _past_zeros(stream: cpio.Stream) -> bool:
 
 def _packed_names(kind: str, source: Forward) -> Iterator[str]:
     stream = cpio.Unpacked(_bounded(unpack(kind, source)))
-    while _past_zeros(stream):
+    for _ in _archives(stream):
         yield from cpio.names(stream)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import unittest
+from typing import TYPE_CHECKING
 from unittest import mock
 
 import ddt
@@ -10,6 +11,9 @@ from tests.unit.streams.test_unpack import forward
 from xenimage.exceptions import FormatError, LimitError, XenimageError
 from xenimage.guest.linux import initrd as module
 from xenimage.guest.linux.initrd import Listing, list_modules, module_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FOLDER = "usr/lib/modules/6.1/kernel/"
 NAMES = [
@@ -96,6 +100,13 @@ class ListModulesTest(unittest.TestCase):
             self.assertRaisesRegex(LimitError, "^unpacks to more than 1500000 bytes$"),
         ):
             listed(bomb)
+
+    @ddt.data(lambda data: data, PACKERS["gzip"])
+    def test_archives_are_counted(self, pack: Callable[[bytes], bytes]) -> None:
+        # Without names in them nothing else would bound them.
+        with self.assertRaisesRegex(LimitError, "^holds 1000 archives or more$"):
+            listed(pack(cpio([]) * 1001))
+        self.assertEqual(0, listed(pack(cpio([]) * 999)).names)
 
     def test_names_of_modules(self) -> None:
         for path, name in {
