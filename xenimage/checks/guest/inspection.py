@@ -38,6 +38,15 @@ KINDS = by_code(
             },
         ),
         FindingKind(
+            code="guest.inspection.others",
+            title="More than one operating system",
+            severity=Severity.WARNING,
+            what="{count} operating systems were found, and only one was judged: {judged}.",
+            why="What the others need is neither among the findings nor among the properties.",
+            act="If the disks belong to several guests, check those of one guest at a time.",
+            mend=Mend.CHOICE,
+        ),
+        FindingKind(
             code="guest.inspection.stopped",
             title="Inspection that ended early",
             severity=Severity.WARNING,
@@ -70,6 +79,11 @@ def judge(facts: GuestFacts, profile: Profile) -> Iterator[Finding]:
         more = (f"and {count - _SHOWN} more",) if count > _SHOWN else ()
         yield KINDS["guest.inspection.unread"].found(
             count="One part of the guest" if count == 1 else f"{count} parts of the guest", evidence=(*shown, *more)
+        )
+    judged, *others = facts.systems or ("",)
+    if others:
+        yield KINDS["guest.inspection.others"].found(
+            count=len(facts.systems), judged=judged, evidence=tuple(others[:_SHOWN])
         )
     if facts.windows is None and facts.linux is None and not facts.stopped:
         disks = "the disk" if len(facts.disks) == 1 else f"the {len(facts.disks)} disks"

@@ -19,25 +19,33 @@ if TYPE_CHECKING:
 
 def system_pairs(facts: GuestFacts) -> list[tuple[str, str]]:
     """Return what the guest is in a few words: names and values, which may be empty."""
-    names, architecture, place = "", "", ""
+    name, architecture, place = _system(facts)
+    return [
+        ("System", name or "none that is known"),
+        ("Architecture", architecture),
+        ("Found on", place),
+        ("Starts with", " or ".join(_firmware(facts))),
+        ("Other systems", ", ".join(facts.systems[1:])),
+    ]
+
+
+def _system(facts: GuestFacts) -> tuple[str, str, str]:
+    """Name, architecture and place of the system that was judged; empty where nothing is known of it."""
     if facts.windows is not None:
         version = facts.windows.version
         edition = f"{version.edition}, " if version.edition else ""
-        names = f"{version.product or 'Windows'} ({edition}build {version.build})" if version.build else "Windows"
-        architecture, place = facts.windows.architecture, facts.windows.place
-    elif facts.linux is not None:
+        name = f"{version.product or 'Windows'} ({edition}build {version.build})" if version.build else "Windows"
+        return name, facts.windows.architecture, facts.windows.place
+    if facts.linux is not None:
         known = facts.linux.distribution
         named = known.name or known.id or "Linux"
-        names = named if not known.version or known.version in named else f"{named} {known.version}"
-        architecture, place = facts.linux.architecture, facts.linux.place
-    firmware = [name for name, there in (("BIOS", facts.firmware.bios), ("UEFI", facts.firmware.uefi)) if there]
-    return [
-        ("System", names or "none that is known"),
-        ("Architecture", architecture),
-        ("Found on", place),
-        ("Starts with", " or ".join(firmware)),
-        ("Other systems", ", ".join(facts.systems[1:])),
-    ]
+        name = named if not known.version or known.version in named else f"{named} {known.version}"
+        return name, facts.linux.architecture, facts.linux.place
+    return "", "", ""
+
+
+def _firmware(facts: GuestFacts) -> list[str]:
+    return [name for name, there in (("BIOS", facts.firmware.bios), ("UEFI", facts.firmware.uefi)) if there]
 
 
 def record(report: GuestReport) -> dict[str, Any]:
@@ -55,7 +63,12 @@ def record(report: GuestReport) -> dict[str, Any]:
 
 def facts_record(facts: GuestFacts) -> dict[str, Any]:
     """Return what was recognised for programs, and what was not seen."""
+    name, architecture, place = _system(facts)
     return {
+        "system": name or None,
+        "architecture": architecture or None,
+        "place": place or None,
+        "firmware": [each.lower() for each in _firmware(facts)],
         "systems": list(facts.systems),
         "unread": [{"what": each.what, "why": each.why} for each in facts.unread],
         "stopped": facts.stopped or None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from tests.base import TestCase
 from xenimage.checks.guest.inspection import CHECK
 from xenimage.model.guest.facts import GuestFacts, Unread
@@ -42,6 +44,19 @@ class InspectionTest(TestCase):
         what, evidence = self.found(GuestFacts(disks=(DISK,), linux=LINUX, unread=unread))["guest.inspection.unread"]
         self.assertEqual("23 parts of the guest could not be read.", what)
         self.assertEqual((21, "and 3 more"), (len(evidence), evidence[-1]))
+
+    def test_systems_beside_the_one_that_was_judged(self) -> None:
+        facts = GuestFacts(disks=(DISK,), linux=LINUX, systems=("Linux on vg/root", "Windows on disk 1"))
+        self.assertEqual(
+            {
+                "guest.inspection.others": (
+                    "2 operating systems were found, and only one was judged: Linux on vg/root.",
+                    ("Windows on disk 1",),
+                )
+            },
+            self.found(facts),
+        )
+        self.assertEqual({}, self.found(dataclasses.replace(facts, systems=facts.systems[:1])))
 
     def test_an_early_end_says_nothing_of_what_was_not_seen(self) -> None:
         self.assertEqual(
