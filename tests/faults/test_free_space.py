@@ -358,6 +358,20 @@ class RefusedTest(TestCase):
         found = looked(make())
         self.assertEqual(list(windows()[1]), list(zip(found.starts, found.stops, strict=True)))
 
+    @ddt.data("pagefile.sys", "swapfile.sys", "hiberfil.sys")
+    def test_a_page_file_with_another_name_is_kept(self, name):
+        text = bytes(90_000)
+        data, free = windows(**{name.replace(".", "_"): text})
+        self.assertNotEqual(list(free), windows_files(data))
+        start = next(
+            at
+            for at in range(record(data, 0), record(data, 200), 1024)
+            if name.encode("utf-16-le") in data[at : at + 1024] and data[at : at + 4] == b"FILE"
+        )
+        self.assertEqual(b"\1\0", data[start + 0x12 : start + 0x14])
+        linked = put(data, (start + 0x12, b"\2\0"))
+        self.assertEqual(list(free), windows_files(linked))
+
     @ddt.data(4096, 8192, 16384, 65536)
     def test_swap_space_is_free_behind_its_first_page(self, page):
         found = looked(swap(page, last=40))

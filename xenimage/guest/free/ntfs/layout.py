@@ -139,6 +139,8 @@ class Record:
     number: int
     sequence: int
     """how often it was used anew"""
+    links: int
+    """names that it has in directories; a short one beside a long one counts, too"""
     in_use: bool
     base: int
     """the record that this one continues; 0 if none"""
@@ -156,13 +158,13 @@ def parse_record(data: bytes, number: int, clusters: int) -> Record:
     :raises FormatError: it is damaged.
     """
     whole = mended(data, b"FILE")
-    _, _, _, _, sequence, _, at, flags, used, _, base = _RECORD.unpack_from(whole)
+    _, _, _, _, sequence, links, at, flags, used, _, base = _RECORD.unpack_from(whole)
     if used > len(whole):
         raise FormatError(f"{used} bytes of record {number} are in use, of {len(whole)}")
     attributes: list[Attribute] = []
     while at + 4 <= used:
         if whole[at : at + 4] == b"\xff\xff\xff\xff":
-            return Record(number, sequence, bool(flags & 1), base & 0xFFFFFFFFFFFF, tuple(attributes))
+            return Record(number, sequence, links, bool(flags & 1), base & 0xFFFFFFFFFFFF, tuple(attributes))
         if at + 24 > used:
             break
         length = struct.unpack_from("<I", whole, at + 4)[0]

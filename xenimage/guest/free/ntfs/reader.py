@@ -199,7 +199,8 @@ class _Volume:
                 raise NotReadyError("Windows is hibernated (hiberfil.sys is in use)")
             if head in _DUMPS:
                 raise NotReadyError("Windows has not saved its crash dump yet (pagefile.sys holds it)")
-            if content.plain:
+            # By another name it may be a file of somebody's, whatever this one is called.
+            if content.plain and record.links == 1:
                 found += content.clusters()
         found.sort()
         return found
