@@ -12,9 +12,11 @@ from xenimage.guest.free.area import Area, Piece, whole_sectors
 from xenimage.guest.free.ext import reader as ext
 from xenimage.guest.free.ntfs import reader as ntfs
 from xenimage.guest.free.signatures import EXT, LVM, NTFS, SWAP, kinds
-from xenimage.guest.partitions.layout import LDM_TYPES
+from xenimage.guest.partitions.layout import LDM_TYPES, PROTECTIVE, BootRecord
+from xenimage.guest.partitions.mbr import is_hybrid, read_mbr
 from xenimage.guest.partitions.table import is_extended, read_layout
 from xenimage.model.guest.free import FreeVolume
+from xenimage.units import SECTOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from xenimage.guest.free.ranges import Ranges
     from xenimage.limits import Limits
     from xenimage.model.disk import Disk
-    from xenimage.model.guest.layout import Partition
+    from xenimage.model.guest.layout import Layout, Partition
 
 _READERS: dict[str, Callable[[Area, int], Ranges]] = {
     EXT: ext.free_ranges,
@@ -116,11 +118,14 @@ def _largest(found: list[tuple[int, int, int]], most: int) -> list[tuple[int, in
 
 def _places(disk: Disk, limits: Limits) -> list[_Place]:
     """The places of all volumes: partitions, then the logical volumes in them. None lies over another."""
-    layout = read_layout(_Whole(disk), 0, "")
+    source = _Whole(disk)
+    layout = read_layout(source, 0, "")
     whole = Area(disk, (Piece(0, disk.facts.virtual_size),))
     places = [_partition(disk, partition) for partition in layout.partitions if not is_extended(partition)]
     if not layout.partitions and disk.facts.virtual_size:
         places.append(_Place(name="the whole disk", area=whole))
+    if layout.scheme == "gpt" and _contradicted(source, layout):
+        return [dataclasses.replace(place, why="the MBR and the GPT of its disk disagree") for place in places]
     physical: dict[int, lvm.PhysicalVolume] = {}
     for number, place in enumerate(places):
         if not place.why and _kinds(place) == [LVM]:
@@ -135,6 +140,22 @@ def _places(disk: Disk, limits: Limits) -> list[_Place]:
     except FormatError as error:
         raise _refused("a volume group of LVM", "is damaged", error, _MEND) from error
     return _apart(places, set(physical))
+
+
+def _contradicted(source: _Whole, layout: Layout) -> bool:
+    """Whether the MBR before a GPT names partitions that are none of that: some systems follow the one, some the other.
+
+    A hybrid table whose rows are the GPT's divides the disk for all in the same way.
+    """
+    record = BootRecord.parse(source.read(0, SECTOR))
+    if not record.signed or not is_hybrid(record):
+        return False
+    ranges = {(partition.offset, partition.length) for partition in layout.partitions}
+    return any(
+        (partition.offset, partition.length) not in ranges
+        for partition in read_mbr(source, record, [])
+        if partition.type != f"0x{PROTECTIVE:02x}"
+    )
 
 
 def _partition(disk: Disk, partition: Partition) -> _Place:

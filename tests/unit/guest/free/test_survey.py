@@ -112,6 +112,27 @@ class PartitionsTest(TestCase):
         )
         self.assertEqual(moved(ext()[1], 4 * MIB), pairs(found))
 
+    def test_a_hybrid_table_that_says_something_else(self):
+        protective = Row(type=0xEE, start=1, sectors=2047)
+        row = GptRow(first=8192, last=8192 + 8191)
+        same, other = Row(**sectors(4 * MIB, 4 * MIB)), Row(**sectors(9 * MIB, 4 * MIB))
+        frame = Row(type=0x05, **sectors(12 * MIB, MIB))
+        for rows in ((protective, same), (protective, Row(type=0xEE, **sectors(9 * MIB, MIB))), (protective,)):
+            parts = tables.gpt(row, sectors=16 * 2048, mbr=boot_record(*rows))
+            found = survey(disk(16 * MIB, parts | {4 * MIB: ext()[0]}), MOST, STRICT)
+            self.assertEqual([("partition 1", "ext2", "")], told(found))
+            self.assertEqual(moved(ext()[1], 4 * MIB), pairs(found))
+        for rows in ((protective, other), (same, other, protective), (protective, frame)):
+            parts = tables.gpt(row, sectors=16 * 2048, mbr=boot_record(*rows))
+            found = survey(disk(16 * MIB, parts | {4 * MIB: ext()[0], 9 * MIB: ext()[0]}), MOST, STRICT)
+            self.assertEqual([("partition 1", "", "the MBR and the GPT of its disk disagree")], told(found))
+            self.assertEqual([], pairs(found))
+
+    def test_a_hybrid_table_before_a_gpt_that_is_damaged(self):
+        mbr = boot_record(Row(type=0xEE, start=1, sectors=2047), Row(**sectors(MIB, 4 * MIB)))
+        found = survey(disk(16 * MIB, {0: mbr, MIB: ext()[0]}), MOST, STRICT)
+        self.assertEqual([("the whole disk", "", "the MBR and the GPT of its disk disagree")], told(found))
+
     def test_what_shares_its_place_is_left_alone(self):
         mbr = boot_record(
             Row(**sectors(MIB, 4 * MIB)), Row(**sectors(4 * MIB, 8 * MIB)), Row(**sectors(12 * MIB, 4 * MIB))
