@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from xenimage.guest import linux, windows
 from xenimage.guest.firmware import firmware_facts
+from xenimage.guest.linux.initrd import Allowance
 from xenimage.guest.notes import Notes, Stopped
 from xenimage.guest.survey import Survey
 from xenimage.guest.tree import Tree
@@ -56,6 +57,7 @@ class _Inspection:
         self._limits = limits
         self._tell = tell
         self._budget = Budget(limits)
+        self._allowance = Allowance(self._budget.check)
         self._notes = Notes()
         self.survey = Survey(disks, names, self._budget, limits, self._notes, self._told)
         self._firmware = FirmwareFacts()
@@ -106,7 +108,16 @@ class _Inspection:
             self._told()
 
         with self._notes.tried(name):
-            linux.look(tree, place.name, self._notes, esp[1] if esp else None, volumes, self._limits, tell=tell)
+            linux.look(
+                tree,
+                place.name,
+                self._notes,
+                esp[1] if esp else None,
+                volumes,
+                self._limits,
+                tell=tell,
+                allowance=self._allowance,
+            )
 
     def _told(self) -> None:
         self._tell(self.facts(""))

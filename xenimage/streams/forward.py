@@ -24,31 +24,34 @@ class Forward:
         self._read = read
         self._chunk = chunk
         self._held = b""
+        self._at = 0
+        """what comes next, among the held bytes"""
         self._behind = 0
         """where the held bytes end"""
 
     @property
     def position(self) -> int:
         """Offset of the byte that comes next."""
-        return self._behind - len(self._held)
+        return self._behind - len(self._held) + self._at
 
     def take(self, length: int) -> bytes:
         """The next *length* bytes; fewer only at the end."""
-        parts, missing = [self._held[:length]], length - len(self._held)
-        self._held = self._held[length:]
+        data = self._held[self._at : self._at + length]
+        self._at += len(data)
+        parts, missing = [data], length - len(data)
         while missing > 0:
             data = self._read(max(self._chunk, missing), self._behind)
             if not data:
                 break
             self._behind += len(data)
             parts.append(data[:missing])
-            self._held = data[missing:]
+            self._held, self._at = data, min(missing, len(data))
             missing -= len(data)
         return b"".join(parts)
 
     def some(self) -> bytes:
         """The next bytes, as many as are at hand; none at the end."""
-        return self.take(len(self._held) or self._chunk)
+        return self.take(len(self._held) - self._at or self._chunk)
 
     def exactly(self, length: int) -> bytes:
         """The next *length* bytes.
@@ -62,12 +65,12 @@ class Forward:
 
     def skip(self, length: int) -> None:
         """Go *length* bytes on, without reading those that are not at hand. The end of the file is not noticed."""
-        if length < len(self._held):
-            self._held = self._held[length:]
+        if length < len(self._held) - self._at:
+            self._at += length
         else:
             self._behind = self.position + length
-            self._held = b""
+            self._held, self._at = b"", 0
 
     def give_back(self, data: bytes) -> None:
         """Put bytes that were just taken in front of what comes next."""
-        self._held = data + self._held
+        self._held, self._at = data + self._held[self._at :], 0

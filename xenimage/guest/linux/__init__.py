@@ -6,11 +6,12 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from xenimage.guest.linux import cloudinit, fstab, grub, identity, kernels, loaders, release, ssh, tools
+from xenimage.guest.linux.initrd import Allowance
 from xenimage.guest.linux.root import Root
 from xenimage.model.guest.linux import LinuxFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from xenimage.guest.filesystems.base import FileSystem
     from xenimage.guest.notes import Notes
@@ -30,6 +31,7 @@ def look(  # noqa: PLR0913 - everything that an inspection has at hand
     limits: Limits,
     *,
     tell: Callable[[LinuxFacts], None] | None = None,
+    allowance: Allowance | None = None,
 ) -> LinuxFacts | None:
     """Look at the system whose root *tree* holds; None if there is none in it.
 
@@ -38,17 +40,30 @@ def look(  # noqa: PLR0913 - everything that an inspection has at hand
     :param esp: the EFI system partition.
     :param volumes: by ``UUID=...``, ``LABEL=...``, ``PARTUUID=...`` and ``/dev/group/volume``.
     :param tell: called with what is known whenever it has become more: an early end loses no more than one step.
+    :param allowance: what may be unpacked of initrds; without one, as much as in one inspection.
     :raises Stopped: the inspection must end.
     """
     root = Root(tree, place, notes)
     if not any(root.entry(path, follow=False) is not None for path in _SIGNS):
         return None
+    around = _Around(esp=esp, volumes=volumes, limits=limits, allowance=allowance or Allowance())
     facts = LinuxFacts(place=place)
-    for step in (_volumes, _system, _settings, _kernels):
-        facts = step(facts, root, _Around(esp=esp, volumes=volumes, limits=limits))
+    for each in _steps(facts, root, around):
+        facts = each
         if tell is not None:
             tell(facts)
     return facts
+
+
+def _steps(facts: LinuxFacts, root: Root, around: _Around) -> Iterator[LinuxFacts]:
+    """Yield what is known after each step."""
+    for step in (_volumes, _system, _settings):
+        facts = step(facts, root, around)
+        yield facts
+    # Last, and one by one: this reads most.
+    for kernel in kernels.kernels(root, facts.command_lines, around.limits, around.allowance):
+        facts = dataclasses.replace(facts, kernels=(*facts.kernels, kernel))
+        yield facts
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,6 +73,7 @@ class _Around:
     esp: Tree | None
     volumes: Mapping[str, FileSystem]
     limits: Limits
+    allowance: Allowance
 
 
 def _volumes(facts: LinuxFacts, root: Root, around: _Around) -> LinuxFacts:
@@ -89,8 +105,3 @@ def _settings(facts: LinuxFacts, root: Root, around: _Around) -> LinuxFacts:
         tools=tools.tools(root),
         blacklist=tools.blacklist(root),
     )
-
-
-def _kernels(facts: LinuxFacts, root: Root, around: _Around) -> LinuxFacts:
-    """Last: this reads most."""
-    return dataclasses.replace(facts, kernels=kernels.kernels(root, facts.command_lines, around.limits))

@@ -64,7 +64,11 @@ class Unpacked:
 
     def give_back(self, data: bytes) -> None:
         """Put bytes that were just taken in front of what comes next."""
-        self._held, self._at = data + self._held[self._at :], 0
+        start = self._at - len(data)
+        if start >= 0 and self._held.startswith(data, start):
+            self._at = start
+        else:
+            self._held, self._at = data + self._held[self._at :], 0
 
     def skip(self, length: int) -> None:
         """Drop the next *length* bytes, or all that there are."""

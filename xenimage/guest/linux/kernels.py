@@ -15,6 +15,7 @@ from xenimage.units import KIB
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from xenimage.guest.linux.initrd import Allowance
     from xenimage.guest.linux.root import Root
     from xenimage.limits import Limits
     from xenimage.model.guest.linux import CommandLine, Driver
@@ -36,15 +37,19 @@ _VERSION_AT = 0x20E
 _HEAD = 64 * KIB
 
 
-def kernels(root: Root, lines: tuple[CommandLine, ...], limits: Limits) -> tuple[Kernel, ...]:
-    """Every kernel, the one that starts first, then the newest."""
+def kernels(root: Root, lines: tuple[CommandLine, ...], limits: Limits, allowance: Allowance) -> Iterator[Kernel]:
+    """Yield every kernel, the one that starts first, then the newest.
+
+    :param allowance: what may be unpacked of their initrds.
+    """
     images = sorted(set(_images(root)), key=lambda each: natural(each[0]), reverse=True)
     if not images:
-        return ()
+        return
     started = _started(images, lines)
     # Rescue kernels have names that sort anywhere.
     images.sort(key=lambda each: (each[1] != started, bool(_RESCUE.search(each[0]))))
-    return tuple(_kernel(root, *each, started, lines, limits) for each in images[:KERNELS_MAX])
+    for image in images[:KERNELS_MAX]:
+        yield _kernel(root, image, started, lines, limits, allowance)
 
 
 def natural(text: str) -> tuple[tuple[int, int, str], ...]:
@@ -94,7 +99,15 @@ def _tail(path: str) -> str:
     return "/".join(parts[-2:]) if parts[-1] in ("linux", "vmlinuz") else parts[-1]
 
 
-def _kernel(root: Root, suffix: str, path: str, started: str, lines: tuple[CommandLine, ...], limits: Limits) -> Kernel:
+def _kernel(
+    root: Root,
+    image: tuple[str, str],
+    started: str,
+    lines: tuple[CommandLine, ...],
+    limits: Limits,
+    allowance: Allowance,
+) -> Kernel:
+    suffix, path = image
     version = suffix
     if not root.names(f"lib/modules/{suffix}"):
         version = _version_inside(root, path) or suffix
@@ -104,7 +117,7 @@ def _kernel(root: Root, suffix: str, path: str, started: str, lines: tuple[Comma
         version=version,
         path=f"/{path}",
         drivers=found,
-        initrd=_initrd(root, where, found, limits) if where else None,
+        initrd=_initrd(root, where, found, limits, allowance) if where else None,
         default=path == started,
         rescue=bool(_RESCUE.search(suffix)),
     )
@@ -132,18 +145,19 @@ def _initrd_path(root: Root, suffix: str, version: str, path: str, lines: tuple[
     return root.first(*(f"boot/{name}" for name in names), f"{folder}/initrd", f"{folder}/initramfs.img")
 
 
-def _initrd(root: Root, path: str, found: tuple[Driver, ...], limits: Limits) -> Initrd:
+def _initrd(root: Root, path: str, found: tuple[Driver, ...], limits: Limits, allowance: Allowance) -> Initrd:
+    def read(length: int, offset: int) -> bytes:
+        # A hole in the file asks nothing of the disk, which would look at the clock.
+        allowance.check()
+        return root.tree.part(path, offset, length) or b""
+
     entry = root.entry(path)
     size = entry.size if entry else 0
     if any(each.name == drivers.BLKFRONT and each.presence is Presence.BUILTIN for each in found):
         return Initrd(path=f"/{path}", size=size)
     try:
         limits.require("guest_file", size, "the size of the initrd")
-        listing = list_modules(
-            Forward(lambda length, offset: root.tree.part(path, offset, length) or b"", _CHUNK),
-            drivers.MODULES,
-            frozenset({drivers.BLKFRONT}),
-        )
+        listing = list_modules(Forward(read, _CHUNK), drivers.MODULES, frozenset({drivers.BLKFRONT}), allowance)
     except (FormatError, UnsupportedError, LimitError) as error:
         root.notes.add(root.called(path), str(error))
         return Initrd(path=f"/{path}", size=size, unread=str(error))

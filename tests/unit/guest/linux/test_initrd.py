@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import unittest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import ddt
@@ -10,7 +10,10 @@ from tests.builders.guests.linux import PACKERS, cpio, initrd
 from tests.unit.streams.test_unpack import forward
 from xenimage.exceptions import FormatError, LimitError, XenimageError
 from xenimage.guest.linux import initrd as module
-from xenimage.guest.linux.initrd import Listing, list_modules, module_name
+from xenimage.guest.linux.initrd import Allowance, Listing, list_modules, module_name
+from xenimage.guest.notes import Stopped
+from xenimage.streams.forward import Forward
+from xenimage.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,9 +100,51 @@ class ListModulesTest(unittest.TestCase):
         bomb = PACKERS["gzip"](cpio(["a"], content=bytes(3_000_000)))
         with (
             mock.patch.object(module, "UNPACKED_MAX", 1_500_000),
-            self.assertRaisesRegex(LimitError, "^unpacks to more than 1500000 bytes$"),
+            self.assertRaisesRegex(LimitError, "^unpacks to more than is left of 1500000 bytes for all initrds$"),
         ):
             listed(bomb)
+
+    def test_all_initrds_share_what_may_be_unpacked(self) -> None:
+        allowance = Allowance()
+        content = cpio(["a"], content=bytes(600_000))
+        with mock.patch.object(module, "UNPACKED_MAX", 1_500_000):
+            for packing in ("xz", "bzip2"):
+                list_modules(forward(PACKERS[packing](content)), WANTED, NEVER, allowance)
+            self.assertEqual(2 * len(content), allowance.unpacked)
+            with self.assertRaisesRegex(LimitError, "^unpacks to more than is left of "):
+                list_modules(forward(PACKERS["zstd"](content)), WANTED, NEVER, allowance)
+
+    @ddt.data(*sorted(set(PACKERS) - {"plain"}))
+    def test_the_clock_is_looked_at_between_the_pieces(self, packing: str) -> None:
+        ticks = 0
+
+        def check() -> None:
+            nonlocal ticks
+            ticks += 1
+            if ticks == 4:
+                raise Stopped("took longer than 30 s")
+
+        allowance = Allowance(check)
+        with self.assertRaises(Stopped):
+            list_modules(forward(PACKERS[packing](bytes(512) + cpio(["a"], content=bytes(40 * MIB)))), WANTED, NEVER,
+                         allowance)  # fmt: skip
+        self.assertLessEqual(allowance.unpacked, 24 * MIB)
+
+    def test_a_hostile_initrd_of_small_parts(self) -> None:
+        # Each of them once cost a copy of all that was read ahead.
+        copied = 0
+
+        class Counted(bytes):
+            def __getitem__(self, key: Any) -> Any:
+                nonlocal copied
+                part = super().__getitem__(key)
+                copied += len(part) if isinstance(key, slice) else 0
+                return Counted(part) if isinstance(key, slice) else part
+
+        data = bytes(2 * MIB) + cpio(f"n{number}" for number in range(1000))
+        source = Forward(lambda length, offset: Counted(data[offset : offset + length]), MIB)
+        self.assertEqual(1000, list_modules(source, WANTED, NEVER).names)
+        self.assertLess(copied, 12 * MIB)
 
     @ddt.data(lambda data: data, PACKERS["gzip"])
     def test_archives_are_counted(self, pack: Callable[[bytes], bytes]) -> None:

@@ -10,6 +10,7 @@ from tests.builders.guests import linux as build
 from tests.builders.guests.files import Link, MemoryFileSystem
 from tests.builders.guests.linux import GOOD, UUID, VERSION, State
 from xenimage.guest.linux import look
+from xenimage.guest.linux.initrd import UNPACKED_MAX, Allowance
 from xenimage.guest.notes import Notes, Stopped
 from xenimage.guest.tree import Tree
 from xenimage.limits import STRICT
@@ -484,6 +485,30 @@ class BoundsTest(unittest.TestCase):
             look(tree, "disk 0", Notes(), None, {}, STRICT, tell=told.append)
         self.assertEqual(3, len(told))
         self.assertEqual(dataclasses.replace(seen(), kernels=(), place="disk 0"), told[-1])
+
+    def test_kernels_are_told_one_by_one(self) -> None:
+        told: list[LinuxFacts] = []
+
+        class Ending(MemoryFileSystem):
+            def read(self, path: str, length: int, offset: int = 0) -> bytes:
+                if path == "boot/initrd.img-1.0-old":
+                    raise Stopped("took longer than 30 s")
+                return super().read(path, length, offset)
+
+        older = {"boot/vmlinuz-1.0-old": b"", "boot/initrd.img-1.0-old": b"x"}
+        with self.assertRaises(Stopped):
+            look(Tree(Ending(build.files() | older), STRICT), "disk 0", Notes(), None, {}, STRICT, tell=told.append)
+        self.assertEqual([(0, 0, 0, 1)], [tuple(len(each.kernels) for each in told)])
+        self.assertEqual(VERSION, told[-1].kernels[0].version)
+
+    def test_initrds_share_what_may_be_unpacked(self) -> None:
+        notes, allowance = Notes(), Allowance()
+        allowance.unpacked = UNPACKED_MAX
+        found = look(Tree(MemoryFileSystem(build.files()), STRICT), "disk 0", notes, None, {}, STRICT,
+                     allowance=allowance)  # fmt: skip
+        assert found is not None and found.kernels[0].initrd is not None
+        self.assertIn("unpacks to more than is left of ", found.kernels[0].initrd.unread)
+        self.assertEqual([found.kernels[0].initrd.unread], [each.why for each in notes.unread])
 
     def test_long_and_wide_files(self) -> None:
         line = "UUID=x /x ext4\n"
