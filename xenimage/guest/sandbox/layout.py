@@ -38,8 +38,8 @@ NO_MEMORY = b"M"
 
 READ_MAX = MIB
 """bytes of one read"""
-BODY_MAX = 16 * MIB
-"""bytes of any body"""
+BODY_MAX = 4 * MIB
+"""bytes of any body; JSON of this size can take thirty times as much memory while it is read"""
 
 _HEAD = struct.Struct("<cI")
 _READ = struct.Struct("<IQI")

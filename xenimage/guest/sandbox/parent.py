@@ -118,6 +118,8 @@ class _Dialogue:
         self._disks = disks
         self._limits = limits
         self._facts = facts
+        self._found: bytes | None = None
+        """the facts so far as the child told them last; only the last ones are looked into, however many come"""
         self._end = time.monotonic() + limits.guest_time + _GRACE
         self._hearing, self._saying = process.stdout.fileno(), process.stdin.fileno()
         self._poll = {
@@ -152,19 +154,22 @@ class _Dialogue:
                 self._answer(*self._hear())
         except _Over as over:
             stopped = str(over)
+        try:
+            if self._found is not None:
+                self._facts = _understood(self._found)
+        except _Over as over:
+            stopped = str(over)
         return dataclasses.replace(self._facts, stopped=stopped) if stopped else self._facts
 
     def _answer(self, kind: bytes, body: bytes) -> None:
         if kind == layout.READ:
             self._serve(body)
-        elif kind in (layout.FOUND, layout.DONE):
-            try:
-                self._facts = words.parse_facts(body)
-            except FormatError as error:
-                LOG.warning("what was found in the guest could not be understood: %s", error)
-                raise _Over("gave an answer that could not be understood") from None
-            if kind == layout.DONE:
-                raise _Over
+        elif kind == layout.FOUND:
+            self._found = body
+        elif kind == layout.DONE:
+            self._facts = _understood(body)
+            self._found = None
+            raise _Over
         elif kind == layout.NO_MEMORY:
             raise _Over(f"took more than {format_size(self._limits.guest_memory)} of memory (limit guest_memory)")
         elif kind == layout.FAULT:
@@ -252,6 +257,15 @@ class _Dialogue:
         if number in (signal.SIGKILL, signal.SIGXCPU):
             return _Over(f"was ended by {name}, a limit of the system")
         return _Over(f"crashed ({name})")
+
+
+def _understood(body: bytes) -> GuestFacts:
+    """The facts in *body*."""
+    try:
+        return words.parse_facts(body)
+    except FormatError as error:
+        LOG.warning("what was found in the guest could not be understood: %s", error)
+        raise _Over("gave an answer that could not be understood") from None
 
 
 def _poll(descriptor: int, events: int) -> select.poll:

@@ -13,6 +13,7 @@ import tempfile
 import unittest
 import zlib
 from typing import Any
+from unittest import mock
 
 import ddt
 
@@ -25,6 +26,7 @@ from xenimage.guest.sandbox.child import CODECS
 from xenimage.guest.sandbox.parent import inspect
 from xenimage.limits import STRICT, Limits
 from xenimage.model.guest.facts import GuestFacts, Unread
+from xenimage.model.guest.layout import Layout, Partition, Volume
 from xenimage.model.guest.windows import BootStore, Firmware
 
 MIB = 1 << 20
@@ -287,6 +289,7 @@ class StrangeChildTest(unittest.TestCase):
         ("say(b'D', b'9' * 5000)", "gave an answer that could not be understood"),
         ("say(b'D', b'\\xff')", "gave an answer that could not be understood"),
         ("say(b'D', b'', 1 << 31)", "gave too long an answer"),
+        ("say(b'F', b'', (4 << 20) + 1)", "gave too long an answer"),
         ("say(b'?')", "gave an answer that could not be understood"),
         ("say(b'R', b'abc')", "asked what could not be understood"),
         ("say(b'R', struct.pack('<IQI', 9, 0, 1))", "asked what could not be understood"),
@@ -300,6 +303,39 @@ class StrangeChildTest(unittest.TestCase):
             facts = look(stranger(f"frame()\n{body}"), MemoryDisk(bytes(512)))
         self.assertEqual(stopped, facts.stopped)
         self.assertEqual(["0.raw"], [disk.name for disk in facts.disks])
+
+    def test_only_the_last_of_what_was_found_is_looked_into(self) -> None:
+        good = [words.pack(GuestFacts(disks=(), systems=(str(number),))) for number in range(2)]
+        start = f"frame()\nfor _ in range(300): say(b'F', b'{{' * 9999)\nsay(b'F', {good[0]!r})\n"
+        for end, systems, stopped in (
+            (f"say(b'D', {good[1]!r})", ("1",), ""),
+            ("sys.exit(3)", ("0",), "ended with the status 3 and without an answer"),
+            ("say(b'D', b'{}')", ("0",), "gave an answer that could not be understood"),
+        ):
+            with mock.patch.object(words, "parse_facts", wraps=words.parse_facts) as parse:
+                facts = look(stranger(start + end))
+            self.assertEqual((systems, stopped), (facts.systems, facts.stopped))
+            self.assertLessEqual(parse.call_count, 2)
+
+    def test_a_large_answer_of_an_honest_child_fits(self) -> None:
+        partitions = tuple(
+            Partition(
+                number=number,
+                offset=number << 30,
+                length=1 << 30,
+                type=36 * "t",
+                name=36 * "\u6f22",
+                uuid=36 * "u",
+                volume=Volume(kind="ext4", label=16 * "\u6f22", uuid=36 * "u"),
+            )
+            for number in range(256)
+        )
+        disks = tuple(
+            Layout(index=index, name="x.raw", size=1 << 40, scheme="gpt", partitions=partitions) for index in range(8)
+        )
+        unread = tuple(Unread(what=500 * "p", why=500 * "w") for _ in range(200))
+        facts = GuestFacts(disks=disks, unread=unread)
+        self.assertLess(len(words.pack(facts)), layout.BODY_MAX)
 
     def test_it_asks_and_does_not_listen(self) -> None:
         body = "frame()\nwhile True: say(b'R', struct.pack('<IQI', 0, 0, 1 << 20))"
