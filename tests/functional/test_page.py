@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 
 import ddt
 
@@ -83,6 +84,10 @@ class PageTest(TestCase):
         shown = "document.querySelector('details li').checkVisibility({contentVisibilityAuto: true})"
         self.assertFalse(self.browser.value(shown))
         self.browser.tell("Emulation.setEmulatedMedia", media="print")
+        # The new style counts from some later frame on.
+        deadline = time.monotonic() + 30
+        while not self.browser.value(shown) and time.monotonic() < deadline:
+            time.sleep(0.05)
         self.assertTrue(self.browser.value(shown))
         printed = self.browser.tell("Page.printToPDF", printBackground=False)["data"]
         self.assertTrue(printed.startswith("JVBERi0"), "no PDF")
