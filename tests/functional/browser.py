@@ -6,6 +6,7 @@ import collections
 import json
 import os
 import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
 _PATIENCE = 60
 """seconds for one answer"""
 
+# Not a shell: that of Debian takes no descriptor above 9 for its redirections.
+_LAUNCHER = """
+import fcntl, os, sys
+orders, answers = (fcntl.fcntl(int(each), fcntl.F_DUPFD, 10) for each in sys.argv[1:3])
+os.dup2(orders, 3)
+os.dup2(answers, 4)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
+
 
 class Browser:
     """One tab. *profile*: a directory of its own."""
@@ -23,9 +33,9 @@ class Browser:
         hearing, saying = os.pipe(), os.pipe()
         # The browser reads orders from descriptor 3 and answers on 4.
         words = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe"]
-        script = f'exec "$0" "$@" 3<&{saying[0]} 4>&{hearing[1]}'
+        words += [f"--user-data-dir={profile}", "about:blank"]
         self._process = subprocess.Popen(
-            ["sh", "-c", script, *words, f"--user-data-dir={profile}", "about:blank"],
+            [sys.executable, "-c", _LAUNCHER, str(saying[0]), str(hearing[1]), *words],
             pass_fds=(saying[0], hearing[1]),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
