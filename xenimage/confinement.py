@@ -13,6 +13,9 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_SECCOMP = 22
 _PR_SET_NO_NEW_PRIVS = 38
 
+_NO_MEMORY = ("new thread", "failed to map segment", "annot allocate memory", "cannot apply additional memory")
+"""in what the interpreter and the dynamic loader say when the kernel gives them no memory"""
+
 # Linux, include/uapi/linux/seccomp.h, audit.h and filter.h: a program for each call, over its number and arguments.
 _SECCOMP_MODE_FILTER = 2
 _ALLOW = 0x7FFF0000
@@ -96,6 +99,13 @@ def keep_privileges_down() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         raise OSError(f"prctl: {os.strerror(ctypes.get_errno())}")
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether *error* is what the limit on memory looks like where it strikes: also in a loader or a new stack."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    return any(words in str(error) for words in _NO_MEMORY)
 
 
 def lower(which: int, value: int) -> None:

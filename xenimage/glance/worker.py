@@ -6,7 +6,6 @@ it is killed with the thread that started it.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import sys
@@ -14,6 +13,7 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any
 
+from xenimage.confinement import out_of_memory
 from xenimage.glance.confinement import confine
 from xenimage.glance.errors import RefusedError, UnusableError
 from xenimage.glance.request import parse
@@ -28,8 +28,6 @@ OUT_OF_MEMORY = (
     "Converting the image takes more memory than this server allows. Upload it as a plain qcow2 (qemu-img convert -O"
     " qcow2), or ask the operator of the cloud."
 )
-_NO_MEMORY = ("new thread", "failed to map segment", "annot allocate memory", "cannot apply additional memory")
-"""in what the interpreter and the dynamic loader say when the kernel gives them no memory"""
 
 
 class Channel:
@@ -105,13 +103,6 @@ def _excuse(error: Exception) -> dict[str, Any]:
         return {"failed": error.detail}
     if isinstance(error, RefusedError):
         return {"refused": error.text, "detail": error.detail}
-    if _out_of_memory(error):
+    if out_of_memory(error):
         return {"refused": OUT_OF_MEMORY, "detail": f"{type(error).__name__}: {error} (memory in [xenimage])"}
     return {"failed": "".join(traceback.format_exception(error))}
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """Whether *error* is what the limit on memory looks like where it strikes: also in a loader or a new stack."""
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
-        return True
-    return any(words in str(error) for words in _NO_MEMORY)

@@ -7,13 +7,12 @@ the thread that started it; memory and computing time have limits.
 from __future__ import annotations
 
 import codecs
-import errno
 import os
 import resource
 import traceback
 from typing import TYPE_CHECKING
 
-from xenimage.confinement import compute_only, die_with_parent, keep_privileges_down, lower
+from xenimage.confinement import compute_only, die_with_parent, keep_privileges_down, lower, out_of_memory
 from xenimage.guest.sandbox import layout, words
 from xenimage.guest.sandbox.remote import Channel, RemoteDisk
 
@@ -34,8 +33,6 @@ CODECS = (
 )
 """which Python loads from files when they are first used, and that is too late here"""
 _TEXT_MAX = 16384
-_NO_MEMORY = ("annot allocate memory", "failed to map segment")
-"""in what the dynamic loader says when the kernel gives it no memory"""
 
 
 def main() -> int:
@@ -46,8 +43,6 @@ def main() -> int:
     channel = Channel(0, saying)
     try:
         _answer(channel)
-    except MemoryError:
-        channel.say(layout.NO_MEMORY)
     except (EOFError, BrokenPipeError):
         return 1
     except Exception as error:  # noqa: BLE001 - the parent has a log, we have none
@@ -85,8 +80,6 @@ def _confine(limits: Limits) -> None:
 
 
 def _excuse(error: Exception) -> tuple[bytes, bytes]:
-    if isinstance(error, (OSError, ImportError)):
-        out = getattr(error, "errno", None) == errno.ENOMEM or any(words in str(error) for words in _NO_MEMORY)
-        if out:
-            return layout.NO_MEMORY, b""
+    if out_of_memory(error):
+        return layout.NO_MEMORY, b""
     return layout.FAULT, "".join(traceback.format_exception(error))[-_TEXT_MAX:].encode("utf-8", "replace")
