@@ -37,6 +37,9 @@ _GRACE = 0.5
 _FAREWELL = 5.0
 """seconds for a process to end once it was killed"""
 
+_POLL_MAX = 2**31 - 1
+"""milliseconds that poll takes"""
+
 
 class _Over(Exception):  # noqa: N818 - an end, not an error
     """There is nothing more to hear. The text says why, and is empty if all was said."""
@@ -241,7 +244,7 @@ class _Dialogue:
     def _wait(self, descriptor: int) -> None:
         """Wait until *descriptor* can be used."""
         left = self._end - time.monotonic()
-        if left <= 0 or not self._poll[descriptor].poll(1000 * left):
+        if left <= 0 or not self._poll[descriptor].poll(min(1000 * left, _POLL_MAX)):
             raise _Over(f"took longer than {self._limits.guest_time} s (limit guest_time)")
 
     def _died(self) -> _Over:
