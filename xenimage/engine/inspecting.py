@@ -10,26 +10,40 @@ from xenimage.exceptions import UsageError
 from xenimage.guest.sandbox import parent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from xenimage.limits import Limits
+    from xenimage.model.disk import Disk
     from xenimage.model.guest.facts import GuestFacts
     from xenimage.model.plan import SourceOptions
+
+
+@contextlib.contextmanager
+def opened(sources: Sequence[SourceOptions], limits: Limits) -> Iterator[tuple[list[Disk], list[str]]]:
+    """Open the disks of one guest, in the order in which it has them, to be read here and there; and their names.
+
+    :raises UsageError: no disk, no such file, or the same one twice.
+    :raises XenimageError: a disk cannot be opened: as :func:`xenimage.engine.opener.open_source`.
+    """
+    if not sources:
+        raise UsageError("no disk is given", expected="one disk or more")
+    names = [each.path for each in sources]
+    chains.distinct(names)
+    with contextlib.ExitStack() as stack:
+        yield (
+            [
+                stack.enter_context(contextlib.closing(opener.open_source(each, limits, scattered=True)))
+                for each in sources
+            ],
+            names,
+        )
 
 
 def inspect(sources: Sequence[SourceOptions], limits: Limits) -> GuestFacts:
     """Look into the disks of one guest, in the order in which it has them.
 
-    :raises UsageError: no disk, no such file, or the same one twice.
     :raises TransferError: a source failed.
-    :raises XenimageError: a disk cannot be opened: as :func:`xenimage.engine.opener.open_source`.
+    :raises XenimageError: as :func:`opened`.
     """
-    if not sources:
-        raise UsageError("no disk is given", expected="one disk or more")
-    chains.distinct([each.path for each in sources])
-    with contextlib.ExitStack() as stack:
-        disks = [
-            stack.enter_context(contextlib.closing(opener.open_source(each, limits, scattered=True)))
-            for each in sources
-        ]
-        return parent.inspect(disks, limits, [each.path for each in sources])
+    with opened(sources, limits) as (disks, names):
+        return parent.inspect(disks, limits, names)

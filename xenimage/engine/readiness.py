@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 from xenimage.checks.bundle import judge as verdict_of
 from xenimage.checks.guest import registry
-from xenimage.engine.opener import open_source
+from xenimage.engine import inspecting
 from xenimage.engine.usage import measure
-from xenimage.exceptions import UsageError
 from xenimage.guest.sandbox import parent
 from xenimage.model.check import Readiness
 from xenimage.model.finding import Severity
@@ -51,17 +49,9 @@ def look(disks: Sequence[Disk], names: Sequence[str], profile: Profile, limits: 
 def check(options: GuestOptions, profile: Profile, limits: Limits) -> GuestReport:
     """Look at the guest that the user names; all findings, and what its image would be told.
 
-    :raises UsageError: no disk, or no such file.
-    :raises XenimageError: a disk cannot be opened, as for :func:`xenimage.engine.opener.open_source`.
+    :raises XenimageError: as :func:`xenimage.engine.inspecting.opened`.
     """
-    if not options.sources:
-        raise UsageError("no disk is given", expected="one file or more")
-    with contextlib.ExitStack() as stack:
-        disks = [
-            stack.enter_context(contextlib.closing(open_source(each, limits, scattered=True)))
-            for each in options.sources
-        ]
-        names = [each.path for each in options.sources]
+    with inspecting.opened(options.sources, limits) as (disks, names):
         ready = look(disks, names, profile, limits)
         usage = tuple(measure(disk, name, limits) for disk, name in zip(disks, names, strict=True))
         told = [finding for disk in disks for finding in disk.facts.findings]
