@@ -101,7 +101,7 @@ def plan_conversion(options: ConvertOptions, *, limits: Limits = STRICT) -> Conv
     :raises XenimageError: the source cannot be read: as :func:`plan_bundle`.
     """
     conversion.check_wishes(options)
-    with contextlib.closing(opener.open_source(options.source, limits)) as disk:
+    with contextlib.closing(opener.open_source(options.source, limits, scattered=options.drop_free_space)) as disk:
         return conversion_plan(options, *_without_free(options, disk, limits), limits)
 
 
@@ -121,7 +121,9 @@ def convert_disk(options: ConvertOptions, *, limits: Limits = STRICT, progress: 
         with contextlib.suppress(NotForwardError), opener.passing(options.source, limits, options.output) as forward:
             if forward is not None and (forward.single or options.format == "raw"):
                 return convert_passing(options, forward, limits, progress)
-    with contextlib.closing(opener.open_source(options.source, limits, output=options.output)) as source:
+    scattered = options.drop_free_space
+    opened = opener.open_source(options.source, limits, output=options.output, scattered=scattered)
+    with contextlib.closing(opened) as source:
         disk, free = _without_free(options, source, limits)
         return converter.convert(disk, conversion_plan(options, disk, free, limits), progress)
 

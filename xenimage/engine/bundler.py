@@ -58,14 +58,15 @@ def opened(options: BundleOptions, limits: Limits) -> Iterator[tuple[list[View],
     output = None if options.output == PIPE else options.output
     if not options.chain and (options.dedup_parent or options.whole_blocks):
         raise UsageError("blocks of layers are to be changed", expected="a chain", tip="Add --chain.")
+    scattered = options.inspect or options.drop_free_space
     with contextlib.ExitStack() as stack:
         if options.chain:
-            chain = open_chain(options.source, limits, output=output, members=True)
+            chain = open_chain(options.source, limits, output=output, members=True, scattered=scattered)
             stack.callback(chain.close)
             disks, paths = chain.disks, chain.labels
             noted = tuple(chain_findings(chain.disks, chain.paths))
         else:
-            opening = open_source(options.source, limits, output=output, scattered=options.inspect)
+            opening = open_source(options.source, limits, output=output, scattered=scattered)
             disk = stack.enter_context(contextlib.closing(opening))
             disks, paths, noted = [disk], [options.source.path], disk.facts.findings
         if options.chain and not 2 <= len(disks) <= _MEMBERS_MAX:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import logging
 from typing import TYPE_CHECKING
 
 from xenimage.engine.mapper import bounded_extents
 from xenimage.exceptions import NotReadyError
 from xenimage.formats.blanked import Blanked
-from xenimage.formats.overlay import Overlay
+from xenimage.formats.overlay import flattened
 from xenimage.guest.free.survey import survey
 from xenimage.model.extent import Kind
 from xenimage.model.guest.free import FreeSpace
@@ -32,7 +31,7 @@ def without_free(disks: Sequence[Disk], limits: Limits, path: str) -> tuple[list
     :param path: what the user calls the disk, for messages.
     :raises NotReadyError: a volume of it was not closed, or is damaged.
     """
-    whole = functools.reduce(lambda parent, child: Overlay(child, parent), reversed(disks))
+    whole = flattened(disks)
     extents = sum(1 for disk in disks for _ in bounded_extents(disk, limits))
     # Each range splits at most one extent in three, in each layer and in what is known of those below.
     most = max(0, limits.ranges - extents) // 4

@@ -21,7 +21,7 @@ from xenimage.containers.bundle.reader import is_gzip, open_bundle, open_bundle_
 from xenimage.engine.links import Told, chain_findings, check_links, means
 from xenimage.exceptions import FormatError, LimitError, UnsafeError, UnsupportedError, UsageError
 from xenimage.formats import registry
-from xenimage.formats.overlay import Overlay
+from xenimage.formats.overlay import Overlay, flattened
 from xenimage.formats.qcow2.difference import Difference
 from xenimage.formats.qcow2.reader import Qcow2Disk
 from xenimage.formats.qcow2.snapshots import choose
@@ -82,7 +82,7 @@ def open_source(options: SourceOptions, limits: Limits, *, output: str | None = 
             "snapshots as layers are asked for", expected="a chain", tip="Use --chain, or --snapshot NAME."
         )
     chain = open_chain(options, limits, output=output, scattered=scattered)
-    whole = functools.reduce(lambda parent, child: Overlay(child, parent), reversed(chain.disks))
+    whole = flattened(chain.disks)
     findings = chain_findings(chain.disks, chain.paths)
     return Told(whole, findings) if findings else whole
 
@@ -108,7 +108,7 @@ def open_chain(
     if options.path == PIPE:
         raise _not_piped()
     if members and _is_bundle(options):
-        return _open_bundle_chain(options, limits, output)
+        return _open_bundle_chain(options, limits, output, scattered=scattered)
     chain = Chain(disks=[], paths=[])
     given = list(options.backing)
     path, name, snapshot, beside = options.path, options.format, options.snapshot, False
@@ -188,13 +188,13 @@ def _is_bundle(options: SourceOptions) -> bool:
         return is_gzip(source)
 
 
-def _open_bundle_chain(options: SourceOptions, limits: Limits, output: str | None) -> Chain:
+def _open_bundle_chain(options: SourceOptions, limits: Limits, output: str | None, *, scattered: bool) -> Chain:
     if options.backing or options.follow or options.snapshot or options.snapshots:
         raise UsageError("a bundle has no other parents and no snapshots than its members", where=options.path)
     refuse_output(output, options.path)
     source = open_file(options.path)
     try:
-        bundle = open_bundle(source, limits)
+        bundle = open_bundle(source, limits, scattered=scattered)
         disks: list[Disk] = [_in_stream(disk) for disk in open_bundle_layers(bundle, open_vhd, limits)]
         return Chain(disks=disks, paths=[f"{options.path}:{member.name}" for member in bundle.chain()])
     except BaseException:
@@ -249,7 +249,7 @@ def _split_snapshots(chain: Chain, options: SourceOptions, limits: Limits) -> No
         for view in views[1:]:
             view.close()
         raise
-    below = functools.reduce(lambda parent, child: Overlay(child, parent), reversed(parents)) if parents else None
+    below = flattened(parents) if parents else None
     layers: list[Disk] = [
         Difference(newer, older, Overlay(newer, below) if below else newer, f"snapshot {snapshot.name}")
         for (newer, older), snapshot in zip(itertools.pairwise(views), wished, strict=True)

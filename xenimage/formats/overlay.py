@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING
 
 from xenimage.formats.base import clear, merged, within
 from xenimage.model.extent import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from xenimage.exceptions import XenimageError
     from xenimage.model.disk import Disk, DiskFacts
     from xenimage.model.extent import Extent
+
+
+def flattened(layers: Sequence[Disk]) -> Disk:
+    """The one disk that *layers* show together, the leaf first."""
+    return functools.reduce(lambda parent, child: Overlay(child, parent), reversed(layers))
 
 
 class Overlay:

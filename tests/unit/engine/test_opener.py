@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import random
 import sys
+from unittest import mock
 
 import ddt
 
@@ -11,11 +13,12 @@ from tests.base import TestCase
 from tests.builders import qcow2, vhd, vmdk
 from tests.builders.pattern import pattern
 from xenimage import api
-from xenimage.engine.opener import open_leaf, open_source, same_file
+from xenimage.engine.opener import open_chain, open_leaf, open_source, same_file
 from xenimage.exceptions import FormatError, LimitError, UnsafeError, UnsupportedError, UsageError
 from xenimage.limits import STRICT, Limits
 from xenimage.model.extent import Kind
 from xenimage.model.plan import BundleOptions, SourceOptions
+from xenimage.streams.gunzip import GunzipSource
 
 KIB64 = 64 << 10
 MIB = 1 << 20
@@ -184,6 +187,21 @@ class ChainTest(OpenerTestCase):
         self.assert_same_bytes(self.read(self.open(path, format="raw"), 0, 4), b"QFI\xfb")
         self.refused(FormatError, "", path, format="vhd")
         self.refused(UsageError, "'bogus' is no format", path, format="bogus")
+
+    @ddt.data(({}, 1), ({"scattered": True}, 0))
+    @ddt.unpack
+    def test_a_bundle_that_is_read_to_and_fro(self, wishes, from_the_start):
+        """Also as the layers of a chain. What is kept of any stream, its first 8 MiB, is not what is read here."""
+        raw, bundle = self.put("a.raw", random.Random(1).randbytes(16 * MIB)), str(self.scratch / "a.tgz")
+        api.create_bundle(BundleOptions(source=SourceOptions(path=raw), output=bundle, inspect=False))
+        source = SourceOptions(path=bundle)
+        for opened in (open_source, lambda *words, **more: open_chain(*words, members=True, **more).disks[0]):
+            disk = opened(source, STRICT, **wishes)
+            self.addCleanup(disk.close)
+            self.read(disk, 15 * MIB)
+            with mock.patch.object(GunzipSource, "_restart", autospec=True, side_effect=GunzipSource._restart) as begun:
+                self.read(disk, 11 * MIB)
+            self.assertEqual(from_the_start, sum(call.args[1:] in ((), (None,)) for call in begun.call_args_list))
 
     def test_a_bundle_is_a_disk(self):
         raw, bundle = self.put("a.raw", pattern(0, SIZE)), str(self.scratch / "a.tgz")
