@@ -49,7 +49,7 @@ class CheckTest(TestCase):
         self.assertIn("linux", [each.value for each in report.properties])
 
     def test_no_disk_at_all(self) -> None:
-        with self.assertRaisesRegex(UsageError, "^no disk is given, expected one file or more$"):
+        with self.assertRaisesRegex(UsageError, "^no disk is given, expected one disk or more$"):
             api.check_guest(GuestOptions(sources=()))
 
     def test_no_such_profile(self) -> None:
