@@ -18,6 +18,12 @@ class Limits:
     """bytes of one table that is held in memory: a BAT, an L1 table, a grain directory"""
     descriptor_size: int = 1 * MIB
     """bytes of a text descriptor"""
+    xml_size: int = 10 * MIB
+    """bytes of an XML descriptor: an OVF's envelope, an XVA's ``ova.xml``"""
+    xml_nodes: int = 400_000
+    """elements and attributes of one, which take about 250 bytes of memory each"""
+    xml_depth: int = 64
+    """elements of one that stand within each other"""
     cluster_size: int = 2 * MIB
     """bytes of one cluster, grain or block after inflating"""
     chain_depth: int = 32
