@@ -34,6 +34,10 @@ class Limits:
     """internal snapshots of one disk"""
     members: int = 64
     """members of a bundle"""
+    xva_members: int = 1 << 23
+    """tar headers of an XVA: two for each mebibyte that it stores, so for 4 TiB"""
+    keepalives: int = 65536
+    """empty chunks of an XVA, one for every five seconds that its writer had nothing to say"""
     expansion: int = 1100
     """bytes of guest data for one stored byte; deflate itself ends at 1032"""
     inflation: int = 64

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from xenimage.checks.naming import OLD_NAMES, bare_name
-from xenimage.containers.bundle.archive import PACKED, Archive, members
+from xenimage.containers.archive import PACKED, Archive, members
 from xenimage.containers.bundle.reader import placed, require_gzip
 from xenimage.engine.opener import refuse_output
 from xenimage.exceptions import FormatError, LimitError, UnsafeError, UnsupportedError

@@ -1,11 +1,8 @@
 from __future__ import annotations
 
 import gzip
-import io
 import tarfile
 import unittest
-
-import ddt
 
 from tests.builders import bundle as build
 from tests.builders.bundle import NOW, Entry
@@ -50,6 +47,16 @@ class OpenTest(unittest.TestCase):
             self.assertEqual(1, bundle.passes)
             check_bundle(bundle, registry.get_profile("nova-xenapi"), STRICT, NOW)
             self.assertLessEqual(bundle.passes, 2)
+
+    def test_links_are_never_followed(self) -> None:
+        bundle = opened(build.packed(Entry("0.vhd", type=tarfile.SYMTYPE, target="/etc/passwd")))
+        self.assertEqual((), bundle.facts().chain)
+        with self.assertRaisesRegex(UnsupportedError, "symbolic link"):
+            bundle.member_source(bundle.facts().members[0])
+
+    def test_behind_the_end(self) -> None:
+        facts = opened(gzip.compress(build.tar([Entry("a")]) + b"x" * 100_000)).facts()
+        self.assertGreater(facts.tar_trailing, 100_000)
 
     def test_sound_for_every_profile(self) -> None:
         bundle = opened(build.zipped(bytes(build.image().data)))
@@ -130,69 +137,3 @@ class OpenTest(unittest.TestCase):
         open_bundle(MemorySource(data), STRICT, watcher)
         self.assertEqual([f"start {len(data)}", "stop"], watcher.told)
         self.assertAlmostEqual(len(data), watcher.count, delta=64)
-
-
-@ddt.ddt
-class ArchiveTest(unittest.TestCase):
-    """What the members say of themselves, in every dialect of tar."""
-
-    def members(self, data: bytes) -> list[tuple[str, str, int, str]]:
-        bundle = opened(gzip.compress(data, 1))
-        return [(member.name, member.kind, member.size, member.header) for member in bundle.facts().members]
-
-    @ddt.data(
-        (tarfile.USTAR_FORMAT, "ustar"),
-        (tarfile.GNU_FORMAT, "gnu"),
-        (tarfile.PAX_FORMAT, "pax"),
-    )
-    @ddt.unpack
-    def test_dialects(self, format_: int, header: str) -> None:
-        name = "a" * 90 if header == "ustar" else "a" * 300
-        data = build.tar([Entry(name, b"abc", mtime=1.5 if header == "pax" else 1)], format_)
-        self.assertEqual([(name, "file", 3, header)], self.members(data))
-
-    def test_v7(self) -> None:
-        block = bytearray(build.tar([Entry("0.txt", b"abc")])[:1024])
-        block[257:265] = bytes(8)
-        block[148:156] = b"%06o\0 " % (sum(block[:148]) + 256 + sum(block[156:512]))
-        self.assertEqual([("0.txt", "file", 3, "v7")], self.members(bytes(block) + bytes(1024)))
-
-    def test_kinds(self) -> None:
-        entries = [
-            Entry("d", type=tarfile.DIRTYPE),
-            Entry("s", type=tarfile.SYMTYPE, target="/etc/passwd"),
-            Entry("h", type=tarfile.LNKTYPE, target="d"),
-            Entry("f", type=tarfile.FIFOTYPE),
-            Entry("c", type=tarfile.CHRTYPE),
-            Entry("b", type=tarfile.BLKTYPE),
-        ]
-        kinds = [kind for _, kind, _, _ in self.members(build.tar(entries))]
-        expected = ["directory", "symbolic link", "hard link", "fifo", "character device", "block device"]
-        self.assertEqual(expected, kinds)
-
-    def test_links_are_never_followed(self) -> None:
-        bundle = opened(build.packed(Entry("0.vhd", type=tarfile.SYMTYPE, target="/etc/passwd")))
-        self.assertEqual((), bundle.facts().chain)
-        with self.assertRaisesRegex(UnsupportedError, "symbolic link"):
-            bundle.member_source(bundle.facts().members[0])
-
-    def test_pax_sparse(self) -> None:
-        file = io.BytesIO()
-        with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
-            info = tarfile.TarInfo("GNUSparseFile.0/0.vhd")
-            info.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.name": "0.vhd", "GNU.sparse.realsize": "9"}
-            archive.addfile(info)
-        self.assertEqual([("0.vhd", "sparse file", 0, "pax")], self.members(file.getvalue()))
-
-    def test_without_an_end(self) -> None:
-        facts = opened(gzip.compress(build.tar([Entry("a", b"abc")], ended=False))).facts()
-        self.assertEqual((1, False, 0), (len(facts.members), facts.tar_ended, facts.tar_trailing))
-
-    def test_behind_the_end(self) -> None:
-        facts = opened(gzip.compress(build.tar([Entry("a")]) + b"x" * 100_000)).facts()
-        self.assertGreater(facts.tar_trailing, 100_000)
-
-    def test_size_of_8_gib_in_base_256(self) -> None:
-        data = build.tar([Entry("big", size=1 << 33)])[:512]
-        with self.assertRaisesRegex(FormatError, "the tar ends inside the member 'big'"):
-            self.members(data)

@@ -13,7 +13,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from xenimage.checks.naming import SUFFIX, bare_name, counted
-from xenimage.containers.bundle.archive import PACKED, Archive, members
+from xenimage.containers.archive import PACKED, Archive, members
 from xenimage.containers.bundle.reader import is_gzip, keep
 from xenimage.exceptions import FormatError, UnsupportedError, XenimageError
 from xenimage.formats.base import merged, within

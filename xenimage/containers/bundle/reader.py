@@ -11,7 +11,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from xenimage.checks.naming import bare_name, numbered
-from xenimage.containers.bundle.archive import PACKED, Archive, members
+from xenimage.containers.archive import PACKED, Archive, members
 from xenimage.exceptions import FormatError, UnsupportedError, XenimageError
 from xenimage.formats import registry
 from xenimage.formats.overlay import Overlay

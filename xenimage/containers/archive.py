@@ -1,4 +1,4 @@
-"""The tar inside a bundle: its members in order, none of their data, nothing extracted.
+"""The tar inside a bundle, an OVA or an XVA: its members in order, none of their data, nothing extracted.
 
 Headers are read with the standard library's parser, every number is checked before it is followed, and what two
 readers could understand in different ways is refused. Source: POSIX.1-2017 pax, "ustar Interchange Format", GNU tar's
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from xenimage.limits import Limits
+    from xenimage.model.disk import ByteSource
 
 BLOCK = tarfile.BLOCKSIZE
 PACKED = "If it is no bundle but a packed disk image, unpack it first: gzip -d."
@@ -29,6 +30,8 @@ _EXTENDED_MAX = 64 * KIB
 _SPARSE_CONTINUES = 482
 """offset of GNU's flag that more blocks of a sparse map follow; in those blocks it is at 504"""
 _SPARSE_GOES_ON = 504
+_EXTENDED_RUN = 16
+"""extended headers in front of one member: GNU tar and pax write three at most"""
 _KINDS = {
     tarfile.REGTYPE: "file",
     tarfile.AREGTYPE: "file",
@@ -51,6 +54,27 @@ class Stream(Protocol):
         """Return *length* bytes from *offset* on, or fewer where the content ends."""
 
 
+class Ahead:
+    """A source with positions as a :class:`Stream`: one read takes the blocks behind a header along."""
+
+    _LENGTH = 3 * BLOCK
+    """a chunk of an XVA is followed by the header of its sum, the sum, and the next header"""
+
+    def __init__(self, source: ByteSource) -> None:
+        self._source = source
+        self._start = 0
+        self._kept = b""
+
+    def read_some(self, offset: int, length: int) -> bytes:
+        """See :meth:`Stream.read_some`."""
+        at = offset - self._start
+        if at < 0 or at + length > len(self._kept):
+            wanted = min(max(length, self._LENGTH), self._source.size - offset)
+            self._kept = self._source.read(offset, wanted) if wanted > 0 else b""
+            self._start, at = offset, 0
+        return self._kept[at : at + length]
+
+
 @dataclasses.dataclass(kw_only=True)
 class Archive:
     """How the tar ends; complete once the members were iterated."""
@@ -69,12 +93,14 @@ class _Pending:
     everywhere: dict[str, str] = dataclasses.field(default_factory=dict)
     name: str | None = None
     kind: str = ""
+    headers: int = 0
 
 
-def members(stream: Stream, limits: Limits, archive: Archive) -> Iterator[Member]:
+def members(stream: Stream, limits: Limits, archive: Archive, *, limit: str = "members") -> Iterator[Member]:
     """Yield the members in their order; each must be dealt with before the next is asked for.
 
     :param archive: told how the tar ended.
+    :param limit: name of the one of *limits* that bounds the number of headers.
     :raises FormatError: a header is damaged, or a member has data where its kind has none.
     :raises UnsupportedError: a header of a kind that is not read here.
     :raises LimitError: too many members, or a number that passes its limit.
@@ -88,12 +114,15 @@ def members(stream: Stream, limits: Limits, archive: Archive) -> Iterator[Member
             archive.end = offset + (2 * BLOCK if archive.ended else len(block))
             return
         count += 1
-        limits.require("members", count, "the number of tar headers")
+        limits.require(limit, count, "the number of tar headers")
         info = _parse(block, offset)
         offset += BLOCK
         if info.type in _EXTENDED:
             body = _extended(stream, offset, info)
             _EXTENDED[info.type](pending, body)
+            pending.headers += 1
+            if pending.headers > _EXTENDED_RUN:
+                raise FormatError(f"the tar has more than {_EXTENDED_RUN} extended headers in front of {offset:#x}")
             offset += round_up(info.size, BLOCK)
             continue
         offset = _behind_sparse_map(stream, block, info, offset)
@@ -153,7 +182,7 @@ def _global(pending: _Pending, body: bytes) -> None:
     for name in records:
         if name in ("path", "size") or name.startswith("GNU.sparse"):
             raise UnsupportedError(f"a global pax header sets {name!r}", expected="one that says nothing of members")
-    pending.everywhere |= records
+    pending.everywhere |= {name: value for name, value in records.items() if name in _PAX_FOLLOWED}
     pending.kind = "pax"
 
 
