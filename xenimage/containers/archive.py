@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import tarfile
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from xenimage.exceptions import FormatError, LimitError, UnsupportedError
 from xenimage.model.report import Member
@@ -44,6 +44,8 @@ _KINDS = {
     tarfile.FIFOTYPE: "fifo",
     tarfile.GNUTYPE_SPARSE: "sparse file",
 }
+_FIELDS = tuple(slice(*each) for each in ((124, 136), (100, 108), (108, 116), (116, 124), (136, 148), (148, 156)))
+"""of a header: size, mode, owner, group, time, checksum"""
 _PAX_FOLLOWED = ("path", "size", "mtime", "uid", "gid")
 
 
@@ -132,7 +134,44 @@ def members(stream: Stream, limits: Limits, archive: Archive, *, limit: str = "m
         pending = _Pending(everywhere=pending.everywhere, kind="pax" if pending.everywhere else "")
 
 
-def _parse(block: bytes, offset: int) -> tarfile.TarInfo:
+class _Header(NamedTuple):
+    """What is used of one header."""
+
+    type: bytes
+    name: str
+    size: int
+    mode: int
+    uid: int
+    gid: int
+    mtime: int | float
+
+
+def _plain(block: bytes) -> _Header | None:
+    """Read the header of a file that says nothing unusual, as the library would, at a fifth of the time.
+
+    An XVA has two for each mebibyte. None where anything is unusual.
+    """
+    kind, name = block[156:157], block[:100].partition(b"\0")[0]
+    if kind not in (tarfile.AREGTYPE, tarfile.REGTYPE) or block[345] or name.endswith(b"/") or not name.isascii():
+        return None
+    fields = [field.partition(b"\0")[0].strip() for field in map(block.__getitem__, _FIELDS)]
+    if not b"".join(fields).isdigit():
+        return None
+    try:
+        size, mode, uid, gid, mtime, checksum = (int(field or b"0", 8) for field in fields)
+    except ValueError:
+        return None
+    # The checksum's own bytes count as blanks.
+    if sum(block) - sum(block[148:156]) + 8 * 0x20 != checksum:
+        return None
+    return _Header(kind, name.decode("ascii"), size, mode, uid, gid, mtime)
+
+
+def _parse(block: bytes, offset: int) -> tarfile.TarInfo | _Header:
+    if len(block) == BLOCK:
+        plain = _plain(block)
+        if plain is not None:
+            return plain
     try:
         info = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
     except (tarfile.HeaderError, ValueError) as error:
@@ -153,7 +192,7 @@ def _style(block: bytes) -> str:
     return "gnu" if magic == tarfile.GNU_MAGIC else "ustar" if magic[:5] == b"ustar" else "v7"
 
 
-def _extended(stream: Stream, offset: int, info: tarfile.TarInfo) -> bytes:
+def _extended(stream: Stream, offset: int, info: tarfile.TarInfo | _Header) -> bytes:
     if info.size > _EXTENDED_MAX:
         raise LimitError(f"the extended tar header at {offset:#x} has {info.size} bytes", expected="at most 65536")
     body = stream.read_some(offset, info.size)
@@ -211,7 +250,7 @@ def _records(body: bytes) -> dict[str, str]:
     return records
 
 
-def _behind_sparse_map(stream: Stream, block: bytes, info: tarfile.TarInfo, offset: int) -> int:
+def _behind_sparse_map(stream: Stream, block: bytes, info: tarfile.TarInfo | _Header, offset: int) -> int:
     """Step over the blocks in which GNU tar continues the map of a sparse member."""
     goes_on = info.type == tarfile.GNUTYPE_SPARSE and block[_SPARSE_CONTINUES]
     start = offset
@@ -226,13 +265,13 @@ def _behind_sparse_map(stream: Stream, block: bytes, info: tarfile.TarInfo, offs
     return offset
 
 
-def _member(info: tarfile.TarInfo, pending: _Pending, offset: int, style: str, limits: Limits) -> Member:
+def _member(info: tarfile.TarInfo | _Header, pending: _Pending, offset: int, style: str, limits: Limits) -> Member:
     kind = _KINDS.get(info.type)
     if kind is None:
         raise UnsupportedError(f"the tar member {info.name!r} is of the kind {info.type!r}", expected="files")
     records = pending.everywhere | pending.pax
-    values = {key: records[key] for key in _PAX_FOLLOWED if key in records}
-    if any(key.startswith("GNU.sparse") for key in records):
+    values = {key: records[key] for key in _PAX_FOLLOWED if key in records} if records else {}
+    if records and any(key.startswith("GNU.sparse") for key in records):
         kind = "sparse file"
         values["path"] = records.get("GNU.sparse.name", values.get("path", info.name))
     size = _number(values, "size", info.size)

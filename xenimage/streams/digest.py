@@ -63,3 +63,13 @@ def digest_file(
 def fingerprint(data: bytes | bytearray | memoryview) -> bytes:
     """16 bytes that tell one block's content from another's. Fast, and no guard against somebody who means harm."""
     return xxhash.xxh3_128_digest(data)
+
+
+def sha1(data: bytes | bytearray | memoryview) -> bytes:
+    """20 bytes, of which an XVA has one for each chunk: a guard against accidents only."""
+    return hashlib.sha1(data, usedforsecurity=False).digest()
+
+
+def xxh64(data: bytes | bytearray | memoryview) -> bytes:
+    """8 bytes: XXH64 with the seed 0 in its canonical, big-endian form."""
+    return xxhash.xxh64_digest(data)

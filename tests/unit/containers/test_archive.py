@@ -6,13 +6,16 @@ import io
 import tarfile
 
 import ddt
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.base import TestCase
 from tests.builders import bundle as build
 from tests.builders.bundle import Entry
 from tests.builders.pattern import pattern
 from tests.builders.vhd import MemorySource
-from xenimage.containers.archive import Ahead, Archive, members
+from tests.builders.xva import MIB, header
+from xenimage.containers.archive import Ahead, Archive, _plain, members
 from xenimage.exceptions import FormatError, LimitError
 from xenimage.limits import STRICT, Limits
 
@@ -115,3 +118,27 @@ class AheadTest(TestCase):
             (0, 9),
         ):
             self.assertEqual(data[offset : offset + length], ahead.read_some(offset, length), (offset, length))
+
+
+class PlainHeaderTest(TestCase):
+    """The short way to read a header gives what the library's gives, or nothing."""
+
+    @given(
+        st.sampled_from([tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]),
+        st.lists(st.tuples(st.integers(0, 511), st.integers(0, 255)), max_size=3),
+        st.booleans(),
+    )
+    def test_any_damage(self, format_: int, changes: list[tuple[int, int]], sealed: bool) -> None:
+        block = bytearray(build.tar([Entry("Ref:1/00000000", b"abc", mtime=1_700_000_000)], format_)[:512])
+        for at, value in changes:
+            block[at] = value
+        if sealed:
+            block[148:156] = b"%06o\0 " % (sum(block[:148]) + 256 + sum(block[156:512]))
+        found = _plain(bytes(block))
+        if found is not None:
+            library = tarfile.TarInfo.frombuf(bytes(block), "utf-8", "surrogateescape")
+            self.assertEqual([getattr(library, name) for name in found._fields], list(found))
+
+    def test_the_usual_is_read_so(self) -> None:
+        for kind in ("v7", "ustar", "gnu"):
+            self.assertIsNotNone(_plain(header("Ref:1/00000000", MIB, kind)))
