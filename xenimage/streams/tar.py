@@ -28,3 +28,26 @@ def header(name: str, size: int, mtime: int) -> bytes:
 def ending(length: int) -> bytes:
     """What follows *length* bytes of headers and data: padding, two zero blocks, and the rest of the last record."""
     return bytes(-length % BLOCK + 2 * BLOCK + -(length + -length % BLOCK + 2 * BLOCK) % RECORD)
+
+
+def bare_header(name: str, size: int) -> bytes:
+    """A ustar header of a regular file with nothing else set: mode, owner and time are 0, as XenServer exports have it.
+
+    :param name: at most 100 ASCII characters.
+    :param size: bytes, below 8 GiB.
+    """
+    block = bytearray(_BARE)
+    encoded = name.encode("ascii")
+    if len(encoded) > _NAME or size >= 8 << 30:
+        raise ValueError(f"the name {name!r} or {size} bytes do not fit one header")
+    block[: len(encoded)] = encoded
+    block[124:135] = b"%011o" % size
+    block[148:156] = b"%06o\0 " % (sum(block) + 8 * 0x20)
+    return bytes(block)
+
+
+_NAME = 100
+_BARE = (
+    bytes(100) + 3 * b"0000000\0" + 2 * b"00000000000\0" + bytes(8) + b"0" + bytes(100) + b"ustar\00000" + bytes(247)
+)
+assert len(_BARE) == BLOCK

@@ -175,7 +175,7 @@ class _Reader:
         vm = self._vm
         settings = {"HVM_boot_policy": vm.text("HVM_boot_policy")}
         settings |= {name: mapping_text(vm.mapping(name)) for name in _MAPPINGS if vm.mapping(name)}
-        settings |= {name: vm.text(name) for name in _TEXTS if vm.text(name)}
+        settings |= {name: vm.text(name) for name in _TEXTS if vm.text(name) not in ("", "0")}
         settings |= {name: vm.text(name) for name in _DELAYS if vm.number(name)}
         if vm.text("HVM_shadow_multiplier") not in ("", "1", "1.0", "1.000"):
             settings["HVM_shadow_multiplier"] = vm.text("HVM_shadow_multiplier")
