@@ -110,6 +110,9 @@ class XvaDisk:
         self._index = index
         self._proved = bytearray(len(index.places))
         """1 for each chunk whose sum was found right; threads may set one twice, to the same"""
+        self._packed = stored is not None
+        self._kept: tuple[int, bytes] = (-1, b"")
+        """the latest chunk of a packed file: a step back in it would be a new pass"""
         kind = index.kind
         self.facts = DiskFacts(
             format="xva",
@@ -147,7 +150,14 @@ class XvaDisk:
     def _read_chunk(self, entry: int, start: int, buffer: memoryview) -> None:
         """Fill *buffer* from the byte *start* of a chunk on. What a short last one has not is behind the disk's end."""
         at, size = self._index.offsets[entry], self._index.chunk_size(entry)
-        if self._proved[entry]:
+        if self._packed:
+            kept = self._kept
+            if kept[0] != entry:
+                kept = entry, self._content.read(at, size)
+                self._prove(entry, memoryview(kept[1]))
+                self._kept = kept
+            buffer[:] = kept[1][start : start + len(buffer)]
+        elif self._proved[entry]:
             self._content.read_into(at + start, buffer)
         elif start == 0 and len(buffer) == size:
             self._content.read_into(at, buffer)

@@ -130,6 +130,16 @@ class ShapeTest(TestCase):
         with self.assertRaisesRegex(UnsupportedError, "^the bytes at 0x100000 of Ref:6 have passed, expected a plain"):
             disk.read_into(MIB, memoryview(bytearray(MIB)))
 
+    @ddt.data("gzip", "zstd")
+    def test_small_reads_of_a_packed_file_are_one_pass(self, compress: str) -> None:
+        package = opened(build.make(DISK, compress=compress))
+        disk = package.disk(package.package.machines[0].disks[0])
+        found = bytearray(len(DISK))
+        for at in range(0, len(DISK), 48 * 1024):
+            disk.read_into(at, memoryview(found)[at : at + 48 * 1024])
+        self.assert_same_bytes(DISK, bytes(found))
+        self.assertLessEqual(package._content.bytes.passes, 2)  # type: ignore[attr-defined]
+
     def test_metadata_alone(self) -> None:
         for compress in ("", "gzip", "zstd"):
             archive = build.Xva(disks=[DISK])
