@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xenimage.model.finding import Severity
-from xenimage.model.kind import FindingKind, Mend
+from xenimage.model.kind import FindingKind, Mend, by_code
 
 SNAPSHOTS = FindingKind(
     code="xva.snapshots",
@@ -75,3 +75,4 @@ ARCHIVE = FindingKind(
 )
 
 KINDS = (SNAPSHOTS, TEMPLATE, ORDER, SMALL_FIRST, LARGE, SUM, ARCHIVE)
+BY_CODE = by_code(KINDS)

@@ -6,8 +6,8 @@ import dataclasses
 import re
 from typing import TYPE_CHECKING
 
-from xenimage.containers.xva import kinds
 from xenimage.containers.xva.description import virtual_size
+from xenimage.containers.xva.kinds import BY_CODE
 from xenimage.model.machine import Machine, MachineDisk, Network, Nic, PackageFile
 
 if TYPE_CHECKING:
@@ -95,9 +95,9 @@ def _of_machines(machines: list[Record]) -> Iterator[Finding]:
         own = snapshots.get(vm.reference, [])
         if own:
             count = "one snapshot" if len(own) == 1 else f"{len(own)} snapshots"
-            yield kinds.SNAPSHOTS.found(count=count, machine=vm.text("name_label"), names=", ".join(own))
+            yield BY_CODE["xva.snapshots"].found(count=count, machine=vm.text("name_label"), names=", ".join(own))
         if vm.flag("is_a_template") and not vm.flag("is_a_snapshot"):
-            yield kinds.TEMPLATE.found(machine=vm.text("name_label"))
+            yield BY_CODE["xva.template"].found(machine=vm.text("name_label"))
 
 
 def _of_disks(disks: list[MachineDisk]) -> Iterator[Finding]:
@@ -105,9 +105,9 @@ def _of_disks(disks: list[MachineDisk]) -> Iterator[Finding]:
     for number, disk in enumerate(disks):
         size = disk.capacity or 0
         if number == 0 and size < 1 << 20 and len(disks) > 1:
-            yield kinds.SMALL_FIRST.found(reference=disk.identifier, size=size)
+            yield BY_CODE["xva.disk.first"].found(reference=disk.identifier, size=size)
         if size > VHD_LARGEST:
-            yield kinds.LARGE.found(reference=disk.identifier, size=size)
+            yield BY_CODE["xva.disk.large"].found(reference=disk.identifier, size=size)
 
 
 class _Reader:

@@ -7,11 +7,11 @@ import itertools
 from typing import TYPE_CHECKING
 
 from xenimage.containers.archive import Ahead, Archive, members
-from xenimage.containers.xva import kinds
 from xenimage.containers.xva.chunks import Walk, mismatch
 from xenimage.containers.xva.description import read_description, virtual_size
 from xenimage.containers.xva.disk import Index, XvaDisk
 from xenimage.containers.xva.forward import Passing, PassingDisk
+from xenimage.containers.xva.kinds import BY_CODE
 from xenimage.containers.xva.layout import DESCRIPTOR
 from xenimage.containers.xva.machines import read_contents
 from xenimage.exceptions import FormatError, UnsupportedError, XenimageError
@@ -216,11 +216,13 @@ class XvaPackage:
                 if disk.identifier not in walk.passed:
                     raise self._missing(disk.identifier)
         except XenimageError as error:
-            findings.append(kinds.ARCHIVE.found(error=str(error), tip=error.tip or "Export the machine again."))
+            findings.append(
+                BY_CODE["xva.archive"].found(error=str(error), tip=error.tip or "Export the machine again.")
+            )
         finally:
             progress.stop()
         findings += _order(list(walk.passed))
-        sound = not any(each.code in (kinds.SUM.code, kinds.ARCHIVE.code) for each in findings)
+        sound = not any(each.code in ("xva.chunk.sum", "xva.archive") for each in findings)
         proof = Proof(manifest="verified" if sound else "not verified", algorithms=tuple(algorithms))
         return proof, tuple(findings)
 
@@ -258,7 +260,7 @@ def _judged(chunk: Chunk) -> Finding | None:
     if wrong is None:
         return None
     kind, expected = wrong
-    return kinds.SUM.found(
+    return BY_CODE["xva.chunk.sum"].found(
         name=chunk.name,
         place=chunk.offset,
         kind=kind.name,
@@ -274,7 +276,7 @@ def _judged(chunk: Chunk) -> Finding | None:
 def _order(passed: list[str]) -> Iterator[Finding]:
     for one, other in itertools.pairwise(passed):
         if one > other:
-            yield kinds.ORDER.found(reference=one, other=other)
+            yield BY_CODE["xva.disk.order"].found(reference=one, other=other)
             return
 
 
