@@ -129,6 +129,39 @@ def open_beside(path: str | os.PathLike[str], bare_name: str) -> FileSource:
     return source
 
 
+def open_within(directory: str | os.PathLike[str], name: str) -> FileSource:
+    """Open the file called *name*, with ``/`` between its parts, below *directory*. No part of it may be a link.
+
+    :raises UnsafeError: the name leads elsewhere, or a part of it is a link or no directory.
+    :raises UsageError: it is missing or cannot be read.
+    """
+    parts = name.split("/")
+    if "\\" in name or "\0" in name or not all(part not in ("", ".", "..") for part in parts):
+        raise UnsafeError(f"names the file {name!r}", expected="a name within its own directory")
+    place = os.path.join(os.fspath(directory), name)
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+    at = os.open(os.fspath(directory) or ".", os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+    try:
+        for part in parts[:-1]:
+            below = os.open(part, flags | os.O_DIRECTORY, dir_fd=at)
+            os.close(at)
+            at = below
+        descriptor = os.open(parts[-1], flags | os.O_NONBLOCK, dir_fd=at)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            raise UnsafeError(
+                f"names {name!r}, which is or passes a symbolic link", expected="a regular file in its own directory"
+            ) from error
+        raise UsageError(f"cannot be opened: {error.strerror}", where=place) from error
+    finally:
+        os.close(at)
+    source = _checked(descriptor, place)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        source.close()
+        raise UnsafeError(f"names {name!r}, no regular file", expected="a regular file in its own directory")
+    return source
+
+
 def _checked(descriptor: int, name: str) -> FileSource:
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISREG(mode) or stat.S_ISBLK(mode):
