@@ -42,6 +42,7 @@ STRANGERS = {
 # Every library that is not Python's own, and the only places that may import it.
 FOREIGN: dict[str, tuple[str, ...]] = {
     "cliff": ("cli",),
+    "cryptography": ("containers.ovf",),
     "glance": ("glance",),
     "glanceclient": ("cloud",),
     "isal": ("streams",),

@@ -24,6 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 WORDERS = {
     "xenimage/checks/bundle.py": ("_found", 0, "bundle."),
     "xenimage/checks/chain.py": ("_found", 1, "chain."),
+    "xenimage/containers/ovf/": ("found", 0, "ovf."),
     "xenimage/formats/vhd/": ("found", 0, "vhd."),
     "xenimage/engine/checker.py": ("vhd_found", 0, "vhd."),
     "xenimage/engine/rebaser.py": ("found", 0, "vhd."),

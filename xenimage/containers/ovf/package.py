@@ -1,0 +1,209 @@
+"""A package of OVF, opened: its machines, their disks, its proof. Its files may lie in any :class:`Store`."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from xenimage.containers.ovf.content import Contents
+from xenimage.containers.ovf.descriptor import read_descriptor
+from xenimage.containers.ovf.kinds import Notes, found
+from xenimage.containers.ovf.names import safe_name
+from xenimage.containers.ovf.proof import beside, prove, read_small
+from xenimage.exceptions import FormatError, TransferError, UnsupportedError, XenimageError
+from xenimage.formats.overlay import Overlay
+from xenimage.formats.registry import RAW, detect, open_disk
+from xenimage.model.machine import Package, Proof
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from xenimage.containers.ovf.store import Store
+    from xenimage.limits import Limits
+    from xenimage.model.disk import ByteSource, Disk
+    from xenimage.model.extent import Extent
+    from xenimage.model.finding import Finding
+    from xenimage.model.machine import MachineDisk, PackageFile
+    from xenimage.model.transfer import Progress
+
+
+class OvfPackage:
+    """See :class:`xenimage.containers.base.Container`.
+
+    :param data: the descriptor.
+    :param deployment: id of a deployment option; empty for the default.
+    :param password: of an encrypted package.
+    """
+
+    def __init__(
+        self, store: Store, data: bytes, limits: Limits, *, deployment: str = "", password: str | None = None
+    ) -> None:
+        self._store = store
+        self._limits = limits
+        self._description = read_descriptor(data, limits, deployment=deployment, read_bundle=self._bundle)
+        description = self._description
+        self._contents = Contents(store, description, limits, password)
+        notes = Notes()
+        self._contents.judge(notes)
+        self.package = Package(
+            path=store.path,
+            kind=store.kind,
+            version=description.version,
+            producer=description.producer,
+            name=description.name,
+            compression=store.compression,
+            machines=description.machines,
+            files=tuple(description.files.values()),
+            networks=description.networks,
+            deployments=description.deployments,
+            deployment=description.deployment,
+            proof=Proof(manifest="not verified" if beside(store, ".mf") else "", encryption=self._encryption),
+            findings=(*description.findings, *notes.all()),
+        )
+
+    @property
+    def _encryption(self) -> str:
+        return "citrix" if any(file.encrypted for file in self._description.files.values()) else ""
+
+    def _bundle(self, file: PackageFile) -> bytes:
+        name = self._store.find(file.name)
+        if name is None:
+            raise FormatError("is missing", where=file.name)
+        return read_small(self._store, name, self._limits, f"the bytes of {file.name!r}")
+
+    # Disks
+
+    def disk(self, disk: MachineDisk) -> Disk:
+        """See :meth:`xenimage.containers.base.Container.disk`.
+
+        :raises UsageError: its file is encrypted, and the password is missing or wrong.
+        """
+        try:
+            return self._over_parents(disk, frozenset())
+        except XenimageError as error:
+            if error.where.startswith(self._store.path):
+                raise
+            raise error.within(self._store.path) from error.__cause__
+
+    def _over_parents(self, disk: MachineDisk, above: frozenset[str]) -> Disk:
+        if disk.identifier in above:
+            raise FormatError(f"the disk {disk.identifier!r} belongs over itself", expected="a chain with an end")
+        self._limits.require("chain_depth", len(above) + 1, "the number of disks over each other")
+        child = self._alone(disk)
+        if not disk.parent:
+            return child
+        try:
+            parent = self._description.disks.get(disk.parent)
+            if parent is None:
+                raise FormatError(f"has no disk {disk.parent!r}, over which {disk.identifier!r} belongs")
+            return Overlay(child, self._over_parents(parent, above | {disk.identifier}))
+        except BaseException:
+            child.close()
+            raise
+
+    def _alone(self, disk: MachineDisk) -> Disk:
+        if not disk.file:
+            raise UnsupportedError(
+                f"the disk {disk.identifier!r} comes without content",
+                expected="a disk with a file: this one is empty, of the capacity that the descriptor says",
+            )
+        source, sequential = self._contents.plain(disk.file)
+        try:
+            name = detect(source, self._limits)
+            if name == RAW:
+                _refuse_mistaken(disk, source)
+            opened = open_disk(source, self._limits, open_extent=self._beside(disk.file))
+        except BaseException:
+            source.close()
+            raise
+        return _Sequential(opened) if sequential else opened
+
+    def _beside(self, identifier: str) -> Callable[[str], ByteSource]:
+        """Opens an extent of a VMDK: a file of the package, in the directory of the disk's own."""
+        directory = self._description.files[identifier].name.rpartition("/")[0]
+
+        def opening(bare_name: str) -> ByteSource:
+            name = safe_name(f"{directory}/{bare_name}" if directory else bare_name)
+            real = self._store.find(name)
+            if real is None:
+                raise FormatError(f"the extent {bare_name!r} is missing", expected="every file of the disk")
+            return self._store.open(real)
+
+        return opening
+
+    def file(self, identifier: str) -> ByteSource:
+        """See :meth:`xenimage.containers.base.Container.file`. Pieces are given one behind the other."""
+        return self._contents.stored(identifier)
+
+    # Judging
+
+    def prove(self, progress: Progress) -> tuple[Proof, tuple[Finding, ...]]:
+        """See :meth:`xenimage.containers.base.Container.prove`. Disks are opened too, and their sizes compared."""
+        files = list(self._contents.parts())
+        proof, findings = prove(self._store, files, self._limits, progress, self._encryption)
+        return proof, (*findings, *self._judge_disks())
+
+    def _judge_disks(self) -> Iterator[Finding]:
+        seen = set()
+        for each in (disk for machine in self.package.machines for disk in machine.disks):
+            if not each.file or each.identifier in seen or self._description.files.get(each.file, None) is None:
+                continue
+            seen.add(each.identifier)
+            try:
+                opened = self.disk(each)
+            except TransferError:
+                raise
+            except XenimageError as error:
+                yield found("disk.content", disk=each.identifier, error=error)
+                continue
+            size = opened.facts.virtual_size
+            opened.close()
+            if each.capacity is not None and size != each.capacity:
+                yield found("disk.size", disk=each.identifier, size=size, capacity=each.capacity)
+
+    def parts(self) -> Iterator[str]:
+        """See :meth:`xenimage.containers.base.Container.parts`."""
+        yield self._store.descriptor
+        for suffix in (".mf", ".cert"):
+            name = beside(self._store, suffix)
+            if name is not None:
+                yield name
+        yield from dict.fromkeys(self._contents.parts())
+
+    def close(self) -> None:
+        """See :meth:`xenimage.containers.base.Container.close`."""
+        self._store.close()
+
+
+def _refuse_mistaken(disk: MachineDisk, source: ByteSource) -> None:
+    """Refuse what has no format, where the descriptor names one: taken for raw, a damaged disk would pass for whole."""
+    said = disk.format.lower()
+    if ("vmdk" in said and "flat" not in said) or "vhd" in said:
+        raise FormatError(
+            "is of no known format", expected=f"a disk of the format {disk.format}", where=source.name,
+            tip="The file may be damaged: compare its checksum with the original's.",
+        )  # fmt: skip
+
+
+class _Sequential:
+    """A disk in a deflated file."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        self.facts = dataclasses.replace(disk.facts, sequential=True, compressed=True)
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """See :meth:`xenimage.model.disk.Disk.read_into`."""
+        self._disk.read_into(offset, buffer)
+
+    def extents(self, offset: int, length: int) -> Iterator[Extent]:
+        """See :meth:`xenimage.model.disk.Disk.extents`."""
+        return self._disk.extents(offset, length)
+
+    def unreadable(self) -> XenimageError | None:
+        """See :meth:`xenimage.model.disk.Disk.unreadable`."""
+        return self._disk.unreadable()
+
+    def close(self) -> None:
+        """See :meth:`xenimage.model.disk.Disk.close`."""
+        self._disk.close()

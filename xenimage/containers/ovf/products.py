@@ -1,0 +1,101 @@
+"""What a machine is sold as: products, properties, licences. Source: DSP0243 1.1, 9.3, 9.4, 9.5."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from xenimage.containers.ovf.envelope import attribute, children
+from xenimage.containers.ovf.kinds import found
+from xenimage.containers.ovf.references import applies
+from xenimage.model.machine import Product
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lxml.etree import _Element as Element
+
+    from xenimage.containers.ovf.envelope import Envelope
+
+_TYPES = re.compile(r"(?:[us]int(?:8|16|32|64)|real(?:32|64)|string|boolean|int|ip|password)", re.IGNORECASE)
+
+
+def products(envelope: Envelope, content: Element, machine: str, deployment: str) -> tuple[Product, ...]:
+    """The products of a machine or collection.
+
+    :param machine: its name, for findings.
+    :param deployment: the one that was chosen, which may have defaults of its own.
+    """
+    result = []
+    keys: set[str] = set()
+    for section in children(content, "ProductSection"):
+        key = ".".join(filter(None, (attribute(section, "class"), attribute(section, "instance"))))
+        if key in keys:
+            envelope.notes.add(found("property", "product", machine=machine, key=key))
+        keys.add(key)
+        result.append(
+            Product(
+                name=envelope.said(section, "Product"),
+                vendor=envelope.said(section, "Vendor"),
+                version=envelope.said(section, "FullVersion") or envelope.said(section, "Version"),
+                url=envelope.said(section, "ProductUrl"),
+                properties=tuple(_properties(envelope, section, machine, deployment)),
+            )
+        )
+    return tuple(result)
+
+
+def _properties(envelope: Envelope, section: Element, machine: str, deployment: str) -> Iterator[tuple[str, str]]:
+    known = set()
+    for element in children(section, "Property"):
+        key = attribute(element, "key") or ""
+        if not key:
+            envelope.notes.add(found("property", machine=machine))
+            continue
+        if key in known:
+            envelope.notes.add(found("property", "twice", machine=machine, key=key))
+            continue
+        known.add(key)
+        kind = attribute(element, "type") or ""
+        if not _TYPES.match(kind):
+            envelope.notes.add(found("property", "type", machine=machine, key=key, type=kind))
+        yield key, _default(element, deployment)
+
+
+def _default(element: Element, deployment: str) -> str:
+    for value in children(element, "Value"):
+        if attribute(value, "configuration") and applies(value, deployment):
+            return attribute(value, "value") or ""
+    said = attribute(element, "value")
+    if said is None:
+        for value in children(element, "Value"):
+            if not attribute(value, "configuration"):
+                return attribute(value, "value") or ""
+    return said or ""
+
+
+def eulas(envelope: Envelope, content: Element) -> tuple[str, ...]:
+    """The licences of a machine or collection."""
+    texts = (envelope.said(section, "License") for section in children(content, "EulaSection"))
+    return tuple(text for text in texts if text)
+
+
+def annotation(envelope: Envelope, content: Element) -> str:
+    """What somebody wrote to a machine."""
+    texts = (envelope.said(section, "Annotation") for section in children(content, "AnnotationSection"))
+    return "\n".join(text for text in texts if text)
+
+
+def defaults(envelope: Envelope, deployment: str) -> dict[str, str]:
+    """The defaults of all properties, by key, and by key between class and instance."""
+    values: dict[str, str] = {}
+    for section in envelope.root.iter():
+        if not str(section.tag).endswith("ProductSection"):
+            continue
+        for element in children(section, "Property"):
+            key = attribute(element, "key") or ""
+            full = ".".join(filter(None, (attribute(section, "class"), key, attribute(section, "instance"))))
+            for name in (key, full):
+                if name:
+                    values.setdefault(name, _default(element, deployment))
+    return values
