@@ -140,7 +140,10 @@ def open_within(directory: str | os.PathLike[str], name: str) -> FileSource:
         raise UnsafeError(f"names the file {name!r}", expected="a name within its own directory")
     place = os.path.join(os.fspath(directory), name)
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
-    at = os.open(os.fspath(directory) or ".", os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+    try:
+        at = os.open(os.fspath(directory) or ".", os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+    except OSError as error:
+        raise UsageError(f"cannot be opened: {error.strerror}", where=os.fspath(directory)) from error
     try:
         for part in parts[:-1]:
             below = os.open(part, flags | os.O_DIRECTORY, dir_fd=at)

@@ -12,7 +12,7 @@ import ddt
 from tests.base import TestCase
 from tests.builders.pattern import pattern
 from xenimage.exceptions import FormatError, TransferError, UnsafeError, UsageError
-from xenimage.sources.file import open_beside, open_file
+from xenimage.sources.file import open_beside, open_file, open_within
 from xenimage.units import KIB, MIB
 
 SIZE = 100 * KIB + 7
@@ -201,3 +201,39 @@ class OpenBesideTest(TestCase):
             os.mkfifo(path)
         with self.assertRaises(UsageError):
             open_beside(self.path, kind)
+
+
+@ddt.ddt
+class WithinTest(TestCase):
+    def setUp(self):
+        super().setUp()
+        (self.scratch / "secret").write_bytes(b"secret")
+        self.inner = self.scratch / "package"
+        (self.inner / "sub").mkdir(parents=True)
+        (self.inner / "sub" / "disk").write_bytes(b"disk")
+
+    def test_below(self):
+        source = open_within(self.inner, "sub/disk")
+        self.addCleanup(source.close)
+        self.assertEqual((b"disk", os.fspath(self.inner / "sub" / "disk")), (source.read(0, 4), source.name))
+
+    @ddt.data("", ".", "..", "../secret", "sub/../../secret", "/etc/passwd", "sub//disk", "sub\\disk", "a\0b", "sub/")
+    def test_names_that_lead_elsewhere(self, name):
+        self.assertRaises(UnsafeError, open_within, self.inner, name)
+
+    @ddt.data("file", "folder/disk", "sub/disk/more")
+    def test_links_and_files_on_the_way(self, name):
+        (self.inner / "file").symlink_to(self.scratch / "secret")
+        (self.inner / "folder").symlink_to(self.inner / "sub")
+        self.assertRaises(UnsafeError, open_within, self.inner, name)
+
+    @ddt.data("none", "none/disk", "sub")
+    def test_missing_and_directories(self, name):
+        self.assertRaises(UsageError, open_within, self.inner, name)
+
+    def test_a_directory_that_is_missing(self):
+        self.assertRaises(UsageError, open_within, self.inner / "none", "disk")
+
+    def test_a_fifo_does_not_block(self):
+        os.mkfifo(self.inner / "fifo")
+        self.assertRaises(UsageError, open_within, self.inner, "fifo")

@@ -135,9 +135,13 @@ class Contents:
         chosen = unlock(self._password, security.known, legacy=security.legacy)
         return DecryptedSource(source, chosen, legacy=security.legacy)
 
+    def _by_name(self) -> Iterator[PackageFile]:
+        """Each file once: a thousand references to one that is in a thousand pieces would be a million to look at."""
+        yield from {file.name: file for file in self._description.files.values()}.values()
+
     def judge(self, notes: Notes) -> None:
         """Note every file that is missing, or has another size than the descriptor says."""
-        for file in self._description.files.values():
+        for file in self._by_name():
             try:
                 with_pieces = self.stored(file.identifier)
             except UnsafeError as error:
@@ -155,7 +159,7 @@ class Contents:
 
     def parts(self) -> Iterator[str]:
         """Names of the files that are there."""
-        for file in self._description.files.values():
+        for file in self._by_name():
             try:
                 yield from self.names(file)
             except (FormatError, UnsafeError):

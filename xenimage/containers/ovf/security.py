@@ -8,7 +8,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from xenimage.containers.ovf.envelope import local
-from xenimage.exceptions import FormatError
+from xenimage.exceptions import FormatError, UnsupportedError
 
 if TYPE_CHECKING:
     from lxml.etree import _Element as Element
@@ -32,10 +32,15 @@ class Security:
 def read_security(root: Element) -> Security:
     """Read the section, wherever its namespace.
 
-    :raises FormatError: the known text is no base64.
+    :raises FormatError: the known text is no base64. :class:`UnsupportedError`: it is encrypted as OVF 2 has it.
     """
     references: set[str] = set()
     known, version, present = b"", False, False
+    if any(local(each) == "EncryptionSection" for each in root):
+        raise UnsupportedError(
+            "is encrypted in the way of OVF 2",
+            expected="a plain package, or one that XenCenter or XenConvert encrypted",
+        )
     for section in (each for each in root if local(each) == "SecuritySection"):
         present = True
         for element in section.iter():

@@ -189,6 +189,7 @@ class FaultTest(TestCase):
         (b'<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>', UnsafeError),
         (b"<a>" * 80 + b"</a>" * 80, LimitError),
         (build.envelope().replace(b"</Envelope>", b""), FormatError),
+        (build.envelope(sections="<EncryptionSection><Info/></EncryptionSection>"), UnsupportedError),
     )
     @ddt.unpack
     def test_what_is_refused(self, data: bytes, error: type[XenimageError]) -> None:
