@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from xenimage.exceptions import LimitError
 from xenimage.model.finding import Severity
 from xenimage.model.kind import FindingKind, Mend, Wording, by_code
 
@@ -531,14 +532,22 @@ class Notes:
     """Findings as they are made. Of each code only some are kept: a hostile file may give rise to any number."""
 
     _MOST = 50
+    _TOO_MANY = 10_000
 
     def __init__(self) -> None:
         self._found: list[Finding] = []
         self._counts: dict[str, int] = {}
 
     def add(self, finding: Finding) -> None:
-        """Keep *finding*, unless there are many of its code."""
+        """Keep *finding*, unless there are many of its code.
+
+        :raises LimitError: there are so many that the file can only be meant to keep us busy.
+        """
         count = self._counts[finding.code] = self._counts.get(finding.code, 0) + 1
+        if count > self._TOO_MANY:
+            raise LimitError(
+                f"has more than {self._TOO_MANY} faults of one kind ({finding.code})", expected="a package with fewer"
+            )
         if count <= self._MOST and finding not in self._found:
             self._found.append(finding)
 

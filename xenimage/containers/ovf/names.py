@@ -30,6 +30,8 @@ def safe_name(href: str) -> str:
     :raises UnsafeError: it leads, or could lead, out of the package.
     :raises UnsupportedError: it is the address of something elsewhere.
     """
+    if len(href) > _LONGEST * _DEEPEST:
+        raise UnsafeError(f"refers to a name of {len(href)} characters", expected=f"at most {_LONGEST} bytes a part")
     for name in dict.fromkeys((href, unquote(href, errors="replace"))):
         _require_safe(name, href)
     parts = [part for part in href.split("/") if part != "."]

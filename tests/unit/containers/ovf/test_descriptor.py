@@ -260,3 +260,11 @@ class FaultTest(TestCase):
         files = "".join(f'<File ovf:id="f{n}" ovf:href="../a{n}"/>' for n in range(500))
         told = [each for each in read(build.envelope(files=files)).findings if each.code == "ovf.file.name"]
         self.assertEqual(50, len(told))
+
+    @ddt.data(
+        build.envelope(build.machine(more="<ProductSection><Info/>" + "<Property/>" * 10_001 + "</ProductSection>")),
+        build.envelope(build.machine(build.item(3, "1", 'ovf:configuration="' + "a " * 10_001 + '"'))),
+    )
+    def test_faults_without_end_are_refused(self, data: bytes) -> None:
+        with self.assertRaisesRegex(LimitError, "has more than 10000 faults of one kind"):
+            read(data)
