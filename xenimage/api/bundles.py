@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from xenimage.api.common import DEFAULT_PROFILE, SILENT, bundle_plan, usable_cpus
 from xenimage.containers.bundle import check as bundle_check
 from xenimage.containers.bundle import reader as bundle_reader
-from xenimage.engine import bundler, extractor, planner, rebundler
+from xenimage.engine import bundler, extractor, packages, planner, rebundler
 from xenimage.limits import STRICT
 from xenimage.profiles import registry as profile_registry
 from xenimage.sources.file import open_file
@@ -52,6 +52,7 @@ def create_bundle(
     :raises XenimageError: as :func:`plan_bundle`.
     """
     bundler.check_output(options)
+    packages.verify(options.source, limits, progress)
     with bundler.opened(options, limits) as (views, found):
         plan = bundle_plan(options, views, found, limits, guest)
         planner.require_ready(plan.findings, plan.guest, options, "a bundle")

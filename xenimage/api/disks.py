@@ -20,6 +20,7 @@ from xenimage.engine import (
     mapper,
     mender,
     opener,
+    packages,
     rebaser,
     repairer,
 )
@@ -117,6 +118,7 @@ def convert_disk(options: ConvertOptions, *, limits: Limits = STRICT, progress: 
     """
     conversion.check_wishes(options)
     converter.check_output(options)
+    packages.verify(options.source, limits, progress)
     if not options.drop_free_space:  # what is free is known only to one who can read here and there
         with contextlib.suppress(NotForwardError), opener.passing(options.source, limits, options.output) as forward:
             if forward is not None and (forward.single or options.format == "raw"):

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import TYPE_CHECKING
 
-from xenimage.model.plan import SourceOptions
+from xenimage.exceptions import UsageError
+from xenimage.model.plan import PackageChoice, SourceOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-FORMAT_NAMES = ("raw", "qcow2", "vmdk", "vhd", "bundle")
+FORMAT_NAMES = ("raw", "qcow2", "vmdk", "vhd", "bundle", "ova", "ovf", "vmx", "xva")
+PASSWORD_VARIABLE = "XENIMAGE_PACKAGE_PASSWORD"  # noqa: S105 - its name, no password
+_LONGEST = 4096
+"""characters of a password"""
 FORMATS = f"{', '.join(FORMAT_NAMES[:-1])} or {FORMAT_NAMES[-1]}"
 
 
@@ -40,6 +45,53 @@ def add_source_options(group: argparse._ArgumentGroup, format_names: Sequence[st
         help="look parents up that are not given, by the bare names inside the images, in this directory alone",
     )
 
+    add_package_options(group)
+
+
+def add_package_options(group: argparse._ArgumentGroup, *, disk: bool = True) -> None:
+    """Add what says how a package of machines is read.
+
+    :param disk: whether one disk of it can be chosen.
+    """
+    group.add_argument("--vm", default="", metavar="NAME", help="of a package: this machine, by name, id or number")
+    if disk:
+        group.add_argument("--disk", default="", metavar="NAME", help="of a package: this disk, by id or number")
+    group.add_argument("--deployment", default="", metavar="ID", help="of an OVF: this deployment option")
+    group.add_argument(
+        "--password-file",
+        metavar="FILE",
+        help=f"of an encrypted package: the password, in the first line of FILE (or in {PASSWORD_VARIABLE})",
+    )
+    group.add_argument(
+        "--no-verify-package",
+        action="store_true",
+        help="of a package: do not hold it against its manifest first",
+    )
+
+
+def package_choice(args: argparse.Namespace) -> PackageChoice:
+    """Return how a package is read, as the arguments say.
+
+    :raises UsageError: the file with the password cannot be read.
+    """
+    return PackageChoice(
+        machine=args.vm,
+        disk=getattr(args, "disk", ""),
+        deployment=args.deployment,
+        password=_password(args.password_file),
+        verify=not args.no_verify_package,
+    )
+
+
+def _password(path: str | None) -> str | None:
+    if path is None:
+        return os.environ.get(PASSWORD_VARIABLE)
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.readline(_LONGEST).rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot be read: {error}", expected="a password in its first line", where=path) from error
+
 
 def add_source_format(group: argparse._ArgumentGroup, names: Sequence[str]) -> None:
     """Add the option that says which format the source has."""
@@ -56,6 +108,7 @@ def source_options(args: argparse.Namespace, path: str | None = None) -> SourceO
         snapshot=args.snapshot,
         backing=tuple(args.backing),
         follow=args.follow_backing,
+        choice=package_choice(args),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from xenimage.model.disk import ByteSource, Disk
     from xenimage.model.finding import Finding
@@ -33,6 +33,12 @@ class Container(Protocol):
 
     def prove(self, progress: Progress) -> tuple[Proof, tuple[Finding, ...]]:
         """Read everything that a manifest or checksums cover, and compare; verify a signature."""
+
+    def prove_disks(self, disks: Collection[MachineDisk], progress: Progress) -> tuple[Finding, ...]:
+        """Prove what describes the package, and what these disks are read from, before they are.
+
+        Costs nothing where checksums are looked at whenever a disk is read.
+        """
 
     def parts(self) -> Iterator[str]:
         """Names of what the package consists of: members, or files beside the descriptor."""

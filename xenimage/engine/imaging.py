@@ -14,6 +14,7 @@ from xenimage.containers.bundle.check import check_bundle
 from xenimage.containers.bundle.reader import open_bundle
 from xenimage.engine.bundler import opened
 from xenimage.engine.opener import open_source, stored_bundle
+from xenimage.engine.packages import verify
 from xenimage.engine.planner import guest_findings, require_ready
 from xenimage.engine.provenance import provenance, source_digest
 from xenimage.engine.readiness import look
@@ -91,9 +92,10 @@ def prepared(
     """
     if profile.payload:
         raise UsageError(f"{profile.name} takes no image from a cloud", expected="another profile", tip=profile.payload)
-    if as_it_is(options):
+    if as_it_is(options, limits):
         yield Prepared(plan=_plan_stored(options, profile, images, limits, progress), views=())
         return
+    verify(options.bundle.source, limits, progress)
     with opened(options.bundle, limits) as (views, found):
         plan = make_plan(options.bundle, views, found, limits)
         sha256 = source_digest(options.bundle.source, [layer.source.stored_size for layer in plan.layers], progress)
@@ -115,7 +117,7 @@ def prepared(
         yield Prepared(plan=image_plan, views=views)
 
 
-def as_it_is(options: ImageOptions) -> bool:
+def as_it_is(options: ImageOptions, limits: Limits) -> bool:
     """Whether the source is a bundle that is stored as it is.
 
     :raises UsageError: no such file.
@@ -130,7 +132,7 @@ def as_it_is(options: ImageOptions) -> bool:
         or wishes.timestamp is not None
         or wishes.drop_free_space
     )
-    return not options.rebuild and not changed and stored_bundle(wishes.source)
+    return not options.rebuild and not changed and stored_bundle(wishes.source, limits)
 
 
 def _plan_stored(

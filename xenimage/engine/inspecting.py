@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from typing import TYPE_CHECKING
 
-from xenimage.engine import chains, opener
+from xenimage.engine import chains, opener, packages
 from xenimage.exceptions import UsageError
 from xenimage.guest.sandbox import parent
 
@@ -27,16 +28,23 @@ def opened(sources: Sequence[SourceOptions], limits: Limits) -> Iterator[tuple[l
     """
     if not sources:
         raise UsageError("no disk is given", expected="one disk or more")
-    names = [each.path for each in sources]
-    chains.distinct(names)
+    chains.distinct([each.path for each in sources])
     with contextlib.ExitStack() as stack:
-        yield (
-            [
-                stack.enter_context(contextlib.closing(opener.open_source(each, limits, scattered=True)))
-                for each in sources
-            ],
-            names,
-        )
+        disks, names = [], []
+        for source, name in (each for given in sources for each in _disks(given, limits)):
+            disks.append(stack.enter_context(contextlib.closing(opener.open_source(source, limits, scattered=True))))
+            names.append(name)
+        yield disks, names
+
+
+def _disks(source: SourceOptions, limits: Limits) -> Iterator[tuple[SourceOptions, str]]:
+    """The disks that stand in one file, and what they are called: all of a machine, where it is a package."""
+    if source.choice.disk or not opener.is_packaged(source, limits):
+        yield source, source.path
+        return
+    for identifier in packages.disks_of(source, limits):
+        choice = dataclasses.replace(source.choice, disk=identifier)
+        yield dataclasses.replace(source, choice=choice), f"{source.path}:{identifier}"
 
 
 def inspect(sources: Sequence[SourceOptions], limits: Limits) -> GuestFacts:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from xenimage.checks.guest import registry as guest_registry
 from xenimage.checks.kinds import KINDS as CHECK_KINDS
+from xenimage.checks.package.kinds import KINDS as PACKAGE_KINDS
 from xenimage.containers.ovf.kinds import KINDS as OVF_KINDS
 from xenimage.containers.xva.kinds import KINDS as XVA_KINDS
 from xenimage.formats.vhd.checks.findings import KINDS as VHD_KINDS
@@ -286,6 +287,7 @@ KINDS = by_code(
     tuple(VHD_KINDS.values()),
     OVF_KINDS,
     XVA_KINDS,
+    PACKAGE_KINDS,
     SOURCES,
     WISHES,
     PROPERTIES,

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from xenimage.containers.bundle.forward import open_forward
 from xenimage.containers.bundle.reader import is_gzip, open_bundle, open_bundle_disk, open_bundle_layers, placed
+from xenimage.containers.registry import KINDS as PACKAGES
 from xenimage.engine.links import Told, chain_findings, check_links, means
+from xenimage.engine.packages import is_package, open_packaged
 from xenimage.exceptions import FormatError, LimitError, UnsafeError, UnsupportedError, UsageError
 from xenimage.formats import registry
 from xenimage.formats.overlay import Overlay, flattened
@@ -43,7 +45,7 @@ LOG = logging.getLogger(__name__)
 
 BUNDLE = "bundle"
 PIPE = "-"
-FORMATS = (*registry.NAMES, BUNDLE)
+FORMATS = (*registry.NAMES, BUNDLE, *PACKAGES)
 """what ``--format`` takes"""
 ALL_SNAPSHOTS = "all"
 
@@ -107,8 +109,11 @@ def open_chain(
     """
     if options.path == PIPE:
         raise _not_piped()
-    if members and _is_bundle(options):
+    if members and _is_bundle(options, limits):
         return _open_bundle_chain(options, limits, output, scattered=scattered)
+    if is_packaged(options, limits):
+        refuse_output(output, options.path)
+        return Chain(disks=[open_packaged(options, limits)], paths=[options.path])
     chain = Chain(disks=[], paths=[])
     given = list(options.backing)
     path, name, snapshot, beside = options.path, options.format, options.snapshot, False
@@ -181,11 +186,20 @@ def _declared(disk: Disk, path: str) -> str | None:
     return reference.format if reference.format in registry.NAMES else None
 
 
-def _is_bundle(options: SourceOptions) -> bool:
+def _is_bundle(options: SourceOptions, limits: Limits) -> bool:
     if options.format is not None:
         return options.format == BUNDLE
     with contextlib.closing(open_file(options.path)) as source:
-        return is_gzip(source)
+        return is_gzip(source) and not is_package(options, source, limits)
+
+
+def is_packaged(options: SourceOptions, limits: Limits) -> bool:
+    """Whether the disk that the user named stands in a package of machines.
+
+    :raises UsageError: no such file.
+    """
+    with contextlib.closing(open_file(options.path)) as source:
+        return is_package(options, source, limits)
 
 
 def _open_bundle_chain(options: SourceOptions, limits: Limits, output: str | None, *, scattered: bool) -> Chain:
@@ -209,7 +223,7 @@ def passing(options: SourceOptions, limits: Limits, output: str | None) -> Itera
     :raises NotForwardError: the bundle is in another order. Else as :func:`open_source`.
     """
     piped = options.path == PIPE
-    if not piped and (options.backing or options.snapshot or not _is_bundle(options)):
+    if not piped and (options.backing or options.snapshot or not _is_bundle(options, limits)):
         yield None
         return
     refuse_output(output, options.path)
@@ -286,6 +300,8 @@ def open_leaf(options: SourceOptions, limits: Limits) -> Disk:
 
     :raises FormatError: the file breaks its format.
     """
+    if is_packaged(options, limits):
+        return open_packaged(options, limits)
     return _open_one(options.path, limits, options.format, options.snapshot, _Around(alone=options.alone))
 
 
@@ -401,9 +417,9 @@ def open_stored(source: ByteSource, limits: Limits) -> Disk:
     return _in_stream(disk)
 
 
-def stored_bundle(options: SourceOptions) -> bool:
+def stored_bundle(options: SourceOptions, limits: Limits) -> bool:
     """Whether what the user named is a bundle.
 
     :raises UsageError: no such file.
     """
-    return options.path != PIPE and not options.backing and _is_bundle(options)
+    return options.path != PIPE and not options.backing and _is_bundle(options, limits)

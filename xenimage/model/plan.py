@@ -51,6 +51,22 @@ class SizePolicy(enum.Enum):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class PackageChoice:
+    """How a package of machines is opened, and what of it is meant."""
+
+    machine: str = ""
+    """identifier, name, uuid or number (from 1) of a machine; empty where there is only one"""
+    disk: str = ""
+    """identifier, label or number (from 1) of a disk of it; empty where there is only one"""
+    deployment: str = ""
+    """id of a deployment option (OVF); empty for the default"""
+    password: str | None = dataclasses.field(default=None, repr=False)
+    """of an encrypted package"""
+    verify: bool = True
+    """whether what is read is held against the manifest first, if there is one"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class SourceOptions:
     """A disk as the user names it."""
 
@@ -67,6 +83,8 @@ class SourceOptions:
     """ids or names of internal snapshots (qcow2) that become layers below the disk, or ``all``; only for chains"""
     alone: bool = False
     """whether the disk must be this one file: for a file of a stranger, beside which others lie that are not his"""
+    choice: PackageChoice = PackageChoice()
+    """of a disk in a package"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -237,7 +237,7 @@ class CliffTest(CliTestCase):
             (("disk", "convert", "--format", "="), "raw vhd qcow2 vmdk"),
             (("disk", "convert", "a", "--compression", "z"), "zlib zstd"),
             (("bundle", "create", "a", "--compression", ""), "store fast balanced best"),
-            (("disk", "show", "--format", ""), "raw qcow2 vmdk vhd bundle"),
+            (("disk", "show", "--format", ""), "raw qcow2 vmdk vhd bundle ova ovf vmx xva"),
             (("disk", "compare", "--second-format", "v"), "vmdk vhd"),
             (("disk", "map", "a", "-f", "c"), "csv"),
             (("chain", "show", "a", "-f", "c"), ""),

@@ -8,7 +8,15 @@ import os
 from typing import TYPE_CHECKING
 
 from xenimage import api
-from xenimage.cli.arguments import FORMATS, add_source, names, positive, source_options
+from xenimage.cli.arguments import (
+    FORMATS,
+    add_package_options,
+    add_source,
+    names,
+    package_choice,
+    positive,
+    source_options,
+)
 from xenimage.cli.bundling import add_free_space
 from xenimage.cli.command import Outcome, OutputCommand
 from xenimage.cli.views import disk as views
@@ -190,17 +198,26 @@ they differ."""
             help="look A's parents up that are not given, by the bare names inside the images, in this directory alone",
         )
         group.add_argument("--second-follow-backing", metavar="DIR", help="the same for B's")
+        add_package_options(group)
+        group.add_argument("--second-vm", default="", metavar="NAME", help="of B, if that is a package: this machine")
+        group.add_argument("--second-disk", default="", metavar="NAME", help="of B, if that is a package: this disk")
 
     def execute(self, args: argparse.Namespace) -> Outcome:
         """Compare the disks."""
+        choice = package_choice(args)
         first = SourceOptions(
-            path=args.first, format=args.source_format, backing=tuple(args.backing), follow=args.follow_backing
+            path=args.first,
+            format=args.source_format,
+            backing=tuple(args.backing),
+            follow=args.follow_backing,
+            choice=choice,
         )
         second = SourceOptions(
             path=args.second,
             format=args.second_format,
             backing=tuple(args.second_backing),
             follow=args.second_follow_backing,
+            choice=dataclasses.replace(choice, machine=args.second_vm, disk=args.second_disk),
         )
         try:
             result = api.compare_disks(

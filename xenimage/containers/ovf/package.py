@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from typing import TYPE_CHECKING
 
@@ -10,13 +11,13 @@ from xenimage.containers.ovf.descriptor import read_descriptor
 from xenimage.containers.ovf.kinds import Notes, found
 from xenimage.containers.ovf.names import safe_name
 from xenimage.containers.ovf.proof import beside, prove, read_small
-from xenimage.exceptions import FormatError, TransferError, UnsupportedError, XenimageError
+from xenimage.exceptions import FormatError, TransferError, UnsafeError, UnsupportedError, XenimageError
 from xenimage.formats.overlay import Overlay
 from xenimage.formats.registry import RAW, detect, open_disk
 from xenimage.model.machine import Package, Proof
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from xenimage.containers.ovf.store import Store
     from xenimage.limits import Limits
@@ -142,6 +143,23 @@ class OvfPackage:
         files = list(self._contents.parts())
         proof, findings = prove(self._store, files, self._limits, progress, self._encryption)
         return proof, (*findings, *self._judge_disks())
+
+    def prove_disks(self, disks: Collection[MachineDisk], progress: Progress) -> tuple[Finding, ...]:
+        """See :meth:`xenimage.containers.base.Container.prove_disks`."""
+        files = dict.fromkeys(name for disk in disks for name in self._names(disk))
+        return prove(self._store, list(files), self._limits, progress, self._encryption, alone=True)[1]
+
+    def _names(self, disk: MachineDisk) -> Iterator[str]:
+        """Real names of the files that a disk and those below it stand in, as far as they are there."""
+        below: MachineDisk | None = disk
+        for _ in range(self._limits.chain_depth):
+            if below is None:
+                return
+            file = self._description.files.get(below.file)
+            if file is not None:
+                with contextlib.suppress(FormatError, UnsafeError):
+                    yield from self._contents.names(file)
+            below = self._description.disks.get(below.parent)
 
     def _judge_disks(self) -> Iterator[Finding]:
         seen = set()

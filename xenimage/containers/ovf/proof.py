@@ -42,12 +42,13 @@ def read_small(store: Store, name: str, limits: Limits, what: str) -> bytes:
 
 
 def prove(
-    store: Store, files: Sequence[str], limits: Limits, progress: Progress, encryption: str
+    store: Store, files: Sequence[str], limits: Limits, progress: Progress, encryption: str, *, alone: bool = False
 ) -> tuple[Proof, tuple[Finding, ...]]:
     """Hold every file against the manifest, and the manifest against the certificate.
 
     :param files: real names of the files that the descriptor refers to.
     :param encryption: of the package, for the proof.
+    :param alone: whether only *files* and the descriptor are looked at, and not what else the manifest lists.
     :raises LimitError: the manifest is too large.
     """
     notes = Notes()
@@ -59,7 +60,7 @@ def prove(
     entries = read_manifest(data, limits, notes)
     for finding in coverage(entries, store.descriptor, files):
         notes.add(finding)
-    _compare(store, entries, notes, progress)
+    _compare(store, entries, frozenset((store.descriptor, *files)) if alone else None, notes, progress)
     sound = not any(each.severity is Severity.ERROR or each.code == "ovf.manifest.missing" for each in notes.all())
     signature, signer = _signature(store, data, limits, notes)
     proof = Proof(
@@ -72,8 +73,14 @@ def prove(
     return proof, notes.all()
 
 
-def _compare(store: Store, entries: Sequence[Entry], notes: Notes, progress: Progress) -> None:
-    there = [(entry, name) for entry in entries if (name := _there(store, entry, notes))]
+def _compare(
+    store: Store, entries: Sequence[Entry], wanted: frozenset[str] | None, notes: Notes, progress: Progress
+) -> None:
+    there = [
+        (entry, name)
+        for entry in entries
+        if (name := _there(store, entry, notes)) and (wanted is None or name in wanted)
+    ]
     progress.start("checking", sum(_size(store, name) for _, name in there))
     try:
         for entry, name in there:

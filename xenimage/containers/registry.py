@@ -1,0 +1,118 @@
+"""Which kind of package a file is, told by its content alone, and the way to its reader.
+
+Most runs read no package, and the readers stand on large libraries: each is loaded when it is needed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from xenimage.exceptions import UsageError
+from xenimage.sources.file import open_file
+from xenimage.streams.unpack import packing
+from xenimage.units import KIB
+
+if TYPE_CHECKING:
+    from xenimage.containers.base import Container
+    from xenimage.limits import Limits
+    from xenimage.model.disk import ByteSource
+    from xenimage.model.plan import PackageChoice
+
+KINDS = ("ova", "ovf", "vmx", "xva")
+"""as options name them"""
+_OLD_XVA = "old xva"
+_HEAD = 64 * KIB
+_GZIP = b"\x1f\x8b\x08"
+_TAR = (257, b"ustar")
+_ROOT = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?(Envelope|appliance)[\s/>]")
+_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+
+
+def kind_of(source: ByteSource, limits: Limits) -> str:
+    """Tell which of :data:`KINDS` a file is, or empty text. Reads its start, and what a packed file begins with."""
+    kind = _kind(source, limits)
+    return "xva" if kind == _OLD_XVA else kind
+
+
+def _kind(source: ByteSource, limits: Limits) -> str:
+    head = source.read(0, min(source.size, _HEAD))
+    if head.startswith(_GZIP) or packing(head) or _is_tar(head):
+        return _kind_of_archive(source, limits)
+    return _kind_of_text(head)
+
+
+def _is_tar(head: bytes) -> bool:
+    """Whether it may be a tar. XenServer writes headers without a magic number, as programs before POSIX did."""
+    place, magic = _TAR
+    name = head[:100].partition(b"\0")[0].lower()
+    return head.startswith(magic, place) or name == b"ova.xml" or name.endswith(b".ovf")
+
+
+def _kind_of_archive(source: ByteSource, limits: Limits) -> str:
+    from xenimage.containers.xva.reader import is_xva
+
+    return "xva" if is_xva(source, limits) else ""
+
+
+def _kind_of_text(head: bytes) -> str:
+    # UTF-16 is told by its byte order mark, or by every other byte being zero.
+    text = head.replace(b"\0", b"")
+    for mark in _MARKS:
+        text = text.removeprefix(mark)
+    if not text.lstrip().startswith(b"<"):
+        return ""
+    root = _ROOT.search(text)
+    if root is None:
+        return ""
+    return "ovf" if root[1] == b"Envelope" else _OLD_XVA
+
+
+def open_container(path: str, limits: Limits, choice: PackageChoice, *, kind: str = "") -> Container:
+    """Open a package. Reads what describes it, and the names of what it consists of.
+
+    :param kind: one of :data:`KINDS`, if it must be of that one.
+    :raises UsageError: no such file, or no package.
+    :raises FormatError: it is damaged. :class:`UnsupportedError`: of a version or form that is not read.
+    :raises UnsafeError: its description has a document type. :class:`LimitError`: a number passes its limit.
+    """
+    source = open_file(path)
+    try:
+        found = _kind(source, limits)
+        if not found or kind not in ("", found, kind_of(source, limits)):
+            raise _no_package(path, found, kind)
+        if found == "xva":
+            from xenimage.containers.xva.reader import open_xva
+
+            return open_xva(source, limits)
+    except BaseException:
+        source.close()
+        raise
+    source.close()
+    return _FOLDERS[found](path, limits, choice)
+
+
+def _no_package(path: str, found: str, kind: str) -> UsageError:
+    return UsageError(
+        f"is of the kind {found}" if found else "is no package",
+        expected=kind or f"one of {', '.join(KINDS)}",
+        where=path,
+        tip="" if found else "Of a disk image: xenimage disk show. Of a bundle: xenimage bundle show.",
+    )
+
+
+def _open_ovf(path: str, limits: Limits, choice: PackageChoice) -> Container:
+    from xenimage.containers.ovf.folder import open_ovf
+
+    return open_ovf(path, limits, deployment=choice.deployment, password=choice.password)
+
+
+def _open_old_xva(path: str, limits: Limits, _choice: PackageChoice) -> Container:
+    from xenimage.containers.xva.old import directory_opener, open_old_xva
+
+    return open_old_xva(os.path.dirname(path) or ".", directory_opener(os.path.dirname(path)), limits)
+
+
+_FOLDERS = {"ovf": _open_ovf, _OLD_XVA: _open_old_xva}
+"""packages whose files lie beside their description"""

@@ -1,0 +1,166 @@
+"""Packages of machines: opened, the machine and the disk chosen, and proved before they are trusted."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from typing import TYPE_CHECKING
+
+from xenimage.checks.package.kinds import BY_CODE
+from xenimage.containers.registry import KINDS, kind_of, open_container
+from xenimage.exceptions import FormatError, UsageError
+from xenimage.formats.base import DiskView
+from xenimage.model.finding import Severity
+from xenimage.sources.file import open_file
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from xenimage.containers.base import Container
+    from xenimage.limits import Limits
+    from xenimage.model.disk import ByteSource, Disk
+    from xenimage.model.finding import Finding
+    from xenimage.model.machine import Machine, MachineDisk, Package
+    from xenimage.model.plan import SourceOptions
+    from xenimage.model.transfer import Progress
+
+_SHOWN = 8
+"""names of machines or disks that a message lists"""
+
+
+def is_package(options: SourceOptions, source: ByteSource, limits: Limits) -> bool:
+    """Whether a file is a package, by what the user says of it or else by its content.
+
+    Never for a stranger's file: a description says which other files belong to it.
+    """
+    if options.format is not None:
+        return options.format in KINDS
+    return not options.alone and bool(kind_of(source, limits))
+
+
+def choose_machine(package: Package, wish: str) -> Machine:
+    """The machine that is meant.
+
+    :param wish: its identifier, name, uuid or number from 1; empty if there is only one.
+    :raises UsageError: there is no such machine, or one has to be chosen.
+    """
+    machines = package.machines
+    names = [(each.identifier, each.name, each.uuid) for each in machines]
+    place = _choose(names, wish, "machine", "--vm", package.path)
+    return machines[place]
+
+
+def choose_disk(machine: Machine, wish: str, path: str) -> MachineDisk:
+    """The disk that is meant.
+
+    :param wish: its identifier, label or number from 1; empty if there is only one.
+    :param path: of the package, for messages.
+    :raises UsageError: there is no such disk, or one has to be chosen.
+    """
+    names = [(each.identifier, each.label) for each in machine.disks]
+    place = _choose(names, wish, "disk", "--disk", path)
+    return machine.disks[place]
+
+
+def _choose(names: Sequence[tuple[str, ...]], wish: str, what: str, option: str, path: str) -> int:
+    if not names:
+        raise UsageError(f"has no {what}", expected="one", where=path)
+    if not wish:
+        if len(names) == 1:
+            return 0
+        raise UsageError(f"has {len(names)} {what}s", expected="one to be chosen", where=path, tip=_tip(names, option))
+    # What a name says is surer than a number: a disk may be called "2".
+    for column in range(len(names[0])):
+        places = [place for place, each in enumerate(names) if each[column] == wish]
+        if len(places) == 1:
+            return places[0]
+    if wish.isascii() and wish.isdigit() and len(wish) < 6 and 1 <= int(wish) <= len(names):
+        return int(wish) - 1
+    raise UsageError(f"has no {what} {wish!r}, or several", expected="one of them", where=path, tip=_tip(names, option))
+
+
+def _tip(names: Sequence[tuple[str, ...]], option: str) -> str:
+    listed = [f"{number} ({each[1] or each[0]})" for number, each in enumerate(names[:_SHOWN], 1)]
+    more = [f"and {len(names) - _SHOWN} more"] if len(names) > _SHOWN else []
+    return f"Choose with {option}: {', '.join(listed + more)}."
+
+
+class PackagedDisk(DiskView):
+    """A disk of a package, which it closes with itself."""
+
+    def __init__(self, container: Container, disk: Disk, machine: Machine, findings: Sequence[Finding]) -> None:
+        super().__init__(disk, dataclasses.replace(disk.facts, findings=(*disk.facts.findings, *findings)))
+        self._container = container
+        self.machine = machine
+
+    def close(self) -> None:
+        """See :meth:`xenimage.model.disk.Disk.close`."""
+        super().close()
+        self._container.close()
+
+
+def open_packaged(options: SourceOptions, limits: Limits) -> PackagedDisk:
+    """Open the one disk of a package that is meant.
+
+    :raises UsageError: there are parents or snapshots to it, or a machine or disk has to be chosen.
+    :raises XenimageError: as :func:`xenimage.containers.registry.open_container` and ``Container.disk``.
+    """
+    if options.backing or options.snapshot or options.snapshots:
+        raise UsageError("a package has no other parents and no snapshots than its own", where=options.path)
+    container = open_container(options.path, limits, options.choice, kind=options.format or "")
+    try:
+        machine = choose_machine(container.package, options.choice.machine)
+        disk = choose_disk(machine, options.choice.disk, options.path)
+        findings = () if options.choice.verify else (BY_CODE["package.unverified"].found(where=options.path),)
+        return PackagedDisk(container, container.disk(disk), machine, findings)
+    except BaseException:
+        container.close()
+        raise
+
+
+def disks_of(options: SourceOptions, limits: Limits) -> list[str]:
+    """Identifiers of the disks of the machine that is meant, those without content left out, in their order.
+
+    :raises UsageError: it has none. Else as :func:`open_packaged`.
+    """
+    with contextlib.closing(open_container(options.path, limits, options.choice, kind=options.format or "")) as opened:
+        machine = choose_machine(opened.package, options.choice.machine)
+        found = [disk.identifier for disk in machine.disks if disk.file]
+    if not found:
+        raise UsageError(f"the machine {machine.name!r} has no disk with content", expected="one", where=options.path)
+    return found
+
+
+def verify(options: SourceOptions, limits: Limits, progress: Progress) -> None:
+    """Hold the disk that is meant against the manifest of its package, if it stands in one, and that has one.
+
+    :raises FormatError: a file, the manifest or the signature does not fit.
+    :raises XenimageError: as :func:`open_packaged`.
+    """
+    if not options.choice.verify:
+        return
+    with contextlib.closing(open_file(options.path)) as source:
+        if not is_package(options, source, limits):
+            return
+    with contextlib.closing(open_container(options.path, limits, options.choice)) as container:
+        machine = choose_machine(container.package, options.choice.machine)
+        require_proof(container, [choose_disk(machine, options.choice.disk, options.path)], progress)
+
+
+def require_proof(container: Container, disks: Collection[MachineDisk], progress: Progress) -> tuple[Finding, ...]:
+    """Prove what describes a package, and these disks of it; what is worth knowing all the same.
+
+    Disks whose checksums are looked at whenever they are read cost nothing here.
+
+    :raises FormatError: something does not fit.
+    """
+    findings = container.prove_disks(disks, progress)
+    for finding in findings:
+        if finding.severity is Severity.ERROR:
+            raise FormatError(
+                finding.what.rstrip("."),
+                expected="what the manifest says",
+                where=container.package.path,
+                tip=f"{finding.act} To read it all the same: --no-verify-package.".strip(),
+            )
+    return findings
