@@ -238,7 +238,7 @@ class CliffTest(CliTestCase):
             (("disk", "convert", "a", "--compression", "z"), "zlib zstd"),
             (("bundle", "create", "a", "--compression", ""), "store fast balanced best"),
             (("disk", "show", "--format", ""), "raw qcow2 vmdk vhd bundle ova ovf vmx xva"),
-            (("disk", "compare", "--second-format", "v"), "vmdk vhd"),
+            (("disk", "compare", "--second-format", "v"), "vmdk vhd vmx"),
             (("disk", "map", "a", "-f", "c"), "csv"),
             (("chain", "show", "a", "-f", "c"), ""),
             (("bundle", "check", "--profile", ""), profiles),
