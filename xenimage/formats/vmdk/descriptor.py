@@ -24,13 +24,14 @@ _LONGEST_LINE = 4096
 _LONGEST_SHOWN = 60
 
 # A closed list: a codec that is no text encoding (zlib) or a stateful one must not be reachable from a file.
-_ENCODINGS = {
+ENCODINGS = {
     "utf-8": "utf-8", "utf8": "utf-8", "us-ascii": "ascii", "ascii": "ascii", "iso-8859-1": "latin-1",
     "windows-1250": "cp1250", "windows-1251": "cp1251", "windows-1252": "cp1252", "windows-1253": "cp1253",
     "windows-1254": "cp1254", "windows-1255": "cp1255", "windows-1256": "cp1256", "windows-1257": "cp1257",
     "gbk": "gbk", "gb2312": "gb2312", "gb18030": "gb18030", "windows-936": "gbk", "big5": "big5", "shift_jis": "cp932",
     "windows-31j": "cp932", "windows-932": "cp932", "euc-jp": "euc_jp", "euc-kr": "cp949", "windows-949": "cp949",
 }  # fmt: skip
+"""names of encodings as VMware writes them, to Python's"""
 
 # Possessive throughout: with one way to match and no other, a long line of spaces cannot keep it busy for hours.
 _ENCODING = re.compile(
@@ -135,10 +136,10 @@ def _decoded(raw: bytes) -> str:
         except UnicodeDecodeError:
             return raw.decode("latin-1")
     name = match[1].decode("latin-1").strip().lower()
-    if name not in _ENCODINGS:
+    if name not in ENCODINGS:
         raise FormatError(f"encoding is {_shown(name)}", expected="one that VMware writes, such as UTF-8")
     try:
-        return raw.decode(_ENCODINGS[name])
+        return raw.decode(ENCODINGS[name])
     except UnicodeDecodeError as error:
         raise FormatError(
             f"byte {error.start:#x} is no {name}", expected="text in the encoding that it names"
