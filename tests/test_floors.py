@@ -36,7 +36,7 @@ FLOOR_OF = {package: number for number, packages in enumerate(FLOORS) for packag
 # Parts of a package that only its registry may know; each stands for a module or a package of that name.
 STRANGERS = {
     "formats": frozenset({"qcow2", "vmdk", "vhd"}),
-    "containers": frozenset({"bare", "bundle", "ova", "ovf", "xva"}),
+    "containers": frozenset({"bare", "bundle", "ova", "ovf", "vmx", "xva"}),
 }
 
 # Every library that is not Python's own, and the only places that may import it.

@@ -8,6 +8,7 @@ from xenimage.checks.guest import registry as guest_registry
 from xenimage.checks.kinds import KINDS as CHECK_KINDS
 from xenimage.checks.package.kinds import KINDS as PACKAGE_KINDS
 from xenimage.containers.ovf.kinds import KINDS as OVF_KINDS
+from xenimage.containers.vmx.kinds import KINDS as VMX_KINDS
 from xenimage.containers.xva.kinds import KINDS as XVA_KINDS
 from xenimage.formats.vhd.checks.findings import KINDS as VHD_KINDS
 from xenimage.model.finding import Severity
@@ -286,6 +287,7 @@ KINDS = by_code(
     tuple(CHECK_KINDS.values()),
     tuple(VHD_KINDS.values()),
     OVF_KINDS,
+    VMX_KINDS,
     XVA_KINDS,
     PACKAGE_KINDS,
     SOURCES,

@@ -25,6 +25,7 @@ WORDERS = {
     "xenimage/checks/bundle.py": ("_found", 0, "bundle."),
     "xenimage/checks/chain.py": ("_found", 1, "chain."),
     "xenimage/containers/ovf/": ("found", 0, "ovf."),
+    "xenimage/containers/vmx/": ("found", 0, "vmx."),
     "xenimage/formats/vhd/": ("found", 0, "vhd."),
     "xenimage/engine/checker.py": ("vhd_found", 0, "vhd."),
     "xenimage/engine/rebaser.py": ("found", 0, "vhd."),
