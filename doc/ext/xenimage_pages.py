@@ -157,6 +157,7 @@ _GROUPS = (
     ("vhd.header.", "vhd.bat.", "Header and BAT"),
     ("vhd.batmap.", "vhd.block.", "Batmap and blocks"),
     ("vhd.", "What a VHD says of its parent"),
+    ("vmx.", "Folders of VMware machines"),
     ("xva.", "Exports of XenServer"),
     ("chain.", "Chains of VHDs"),
     ("disk.", "qcow2.", "vmdk.", "source.", "Disks of other formats, and parents that you name"),

@@ -9,6 +9,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from xenimage.containers.vmx.dictionary import is_vmx
 from xenimage.exceptions import UsageError
 from xenimage.sources.file import open_file
 from xenimage.streams.unpack import packing
@@ -62,7 +63,7 @@ def _kind_of_text(head: bytes) -> str:
     for mark in _MARKS:
         text = text.removeprefix(mark)
     if not text.lstrip().startswith(b"<"):
-        return ""
+        return "vmx" if is_vmx(head) else ""
     root = _ROOT.search(text)
     if root is None:
         return ""
@@ -114,5 +115,11 @@ def _open_old_xva(path: str, limits: Limits, _choice: PackageChoice) -> Containe
     return open_old_xva(os.path.dirname(path) or ".", directory_opener(os.path.dirname(path)), limits)
 
 
-_FOLDERS = {"ovf": _open_ovf, _OLD_XVA: _open_old_xva}
+def _open_vmx(path: str, limits: Limits, _choice: PackageChoice) -> Container:
+    from xenimage.containers.vmx.package import open_vmx
+
+    return open_vmx(path, limits)
+
+
+_FOLDERS = {"ovf": _open_ovf, "vmx": _open_vmx, _OLD_XVA: _open_old_xva}
 """packages whose files lie beside their description"""

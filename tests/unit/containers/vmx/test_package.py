@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from tests.base import TestCase
 from tests.builders import vmdk
 from tests.builders import vmx as build
+from xenimage.containers.registry import open_container
 from xenimage.containers.vmx.package import open_vmx
+from xenimage.engine.opener import open_source
 from xenimage.exceptions import FormatError, LimitError
 from xenimage.limits import STRICT, Limits
 from xenimage.model.machine import Proof
+from xenimage.model.plan import PackageChoice, SourceOptions
 from xenimage.model.transfer import Silent
 
 if TYPE_CHECKING:
@@ -39,6 +43,19 @@ class PackageTestCase(TestCase):
     def test_it_is_a_container(self) -> None:
         container: Container = self.opened(web=build.disk(GRAINS))
         self.assertEqual("vmx", container.package.kind)
+        self.assertEqual((), container.prove_disks(container.package.machines[0].disks, Silent()))
+
+    def test_it_is_known_by_its_content(self) -> None:
+        path = build.write(self.scratch, web=build.disk(GRAINS)).rename(self.scratch / "web.txt")
+        with contextlib.closing(open_container(str(path), STRICT, PackageChoice())) as container:
+            self.assertEqual("vmx", container.package.kind)
+
+    def test_it_is_opened_as_the_disk_in_it(self) -> None:
+        path = build.write(self.scratch, web=build.disk(GRAINS))
+        with contextlib.closing(open_source(SourceOptions(path=str(path)), STRICT)) as disk:
+            buffer = bytearray(disk.facts.virtual_size)
+            disk.read_into(0, memoryview(buffer))
+        self.assert_same_bytes(vmdk.flat_content(GRAINS, SECTORS), bytes(buffer))
 
     def test_a_disk(self) -> None:
         package = self.opened(web=build.disk(GRAINS))
