@@ -112,8 +112,7 @@ def open_chain(
     if members and _is_bundle(options, limits):
         return _open_bundle_chain(options, limits, output, scattered=scattered)
     if is_packaged(options, limits):
-        refuse_output(output, options.path)
-        return Chain(disks=[open_packaged(options, limits)], paths=[options.path])
+        return Chain(disks=[_open_packaged(options, limits, output)], paths=[options.path])
     chain = Chain(disks=[], paths=[])
     given = list(options.backing)
     path, name, snapshot, beside = options.path, options.format, options.snapshot, False
@@ -143,6 +142,19 @@ def open_chain(
     except BaseException:
         chain.close()
         raise
+
+
+def _open_packaged(options: SourceOptions, limits: Limits, output: str | None) -> Disk:
+    refuse_output(output, options.path)
+    disk = open_packaged(options, limits)
+    try:
+        if output is not None and os.path.exists(output):
+            for path in disk.beside():
+                refuse_output(output, path)
+    except BaseException:
+        disk.close()
+        raise
+    return disk
 
 
 def _require_depth(count: int, path: str, limits: Limits) -> None:

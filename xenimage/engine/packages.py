@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 from typing import TYPE_CHECKING
 
 from xenimage.checks.package.kinds import BY_CODE
@@ -14,7 +15,7 @@ from xenimage.model.finding import Severity
 from xenimage.sources.file import open_file
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from xenimage.containers.base import Container
     from xenimage.limits import Limits
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from xenimage.model.plan import SourceOptions
     from xenimage.model.transfer import Progress
 
+_FOLDERS = frozenset({"ovf", "vmx"})
+"""kinds of packages whose files lie beside their description"""
 _SHOWN = 8
 """names of machines or disks that a message lists"""
 
@@ -92,6 +95,13 @@ class PackagedDisk(DiskView):
         super().__init__(disk, dataclasses.replace(disk.facts, findings=(*disk.facts.findings, *findings)))
         self._container = container
         self.machine = machine
+
+    def beside(self) -> Iterator[str]:
+        """Paths of the files that lie beside the description and belong to the package too."""
+        package = self._container.package
+        if package.kind in _FOLDERS:
+            for name in self._container.parts():
+                yield os.path.join(os.path.dirname(package.path), name)
 
     def close(self) -> None:
         """See :meth:`xenimage.model.disk.Disk.close`."""

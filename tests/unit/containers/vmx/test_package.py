@@ -11,7 +11,7 @@ from tests.builders import vmx as build
 from xenimage.containers.registry import open_container
 from xenimage.containers.vmx.package import open_vmx
 from xenimage.engine.opener import open_source
-from xenimage.exceptions import FormatError, LimitError
+from xenimage.exceptions import FormatError, LimitError, UsageError
 from xenimage.limits import STRICT, Limits
 from xenimage.model.machine import Proof
 from xenimage.model.plan import PackageChoice, SourceOptions
@@ -56,6 +56,16 @@ class PackageTestCase(TestCase):
             buffer = bytearray(disk.facts.virtual_size)
             disk.read_into(0, memoryview(buffer))
         self.assert_same_bytes(vmdk.flat_content(GRAINS, SECTORS), bytes(buffer))
+
+    def test_no_file_of_it_is_written(self) -> None:
+        flat = vmdk.descriptor("monolithicFlat", [f'RW {SECTORS} FLAT "web-flat.vmdk" 0'])
+        path = build.write(self.scratch, web=flat, **{"web-flat": bytes(SECTORS * 512)})
+        for name in ("web.vmx", "web.vmdk", "web-flat.vmdk"):
+            output = str(self.scratch / name)
+            with self.assertRaises(UsageError) as caught:
+                open_source(SourceOptions(path=str(path)), STRICT, output=output)
+            self.assertEqual(f"{output}: is the source {output}, expected another file", str(caught.exception))
+        open_source(SourceOptions(path=str(path)), STRICT, output=str(self.scratch / "new.vmdk")).close()
 
     def test_a_disk(self) -> None:
         package = self.opened(web=build.disk(GRAINS))
