@@ -77,6 +77,9 @@ class Product:
     vendor: str = ""
     version: str = ""
     url: str = ""
+    key_class: str = ""
+    key_instance: str = ""
+    """what stands around its keys, between dots, where the guest is told of its properties"""
     properties: tuple[tuple[str, str], ...] = ()
     """(key, default)"""
 

@@ -284,7 +284,10 @@ class HardwareReader:
     # Cards
 
     def _nic(self, item: Item) -> Nic:
-        network = _NETWORK.sub("", item.connections[0], count=1) if item.connections else ""
+        network = item.connections[0] if item.connections else ""
+        if network not in self._networks:
+            prefix = _NETWORK.match(network)
+            network = network[prefix.end() :] if prefix else network
         if network and network not in self._networks:
             self._notes.add(found("network", machine=self._machine, name=network))
         mac = re.sub(r"[:.\-\s]", "", item.fields.get("address", "").lower())

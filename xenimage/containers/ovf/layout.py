@@ -20,6 +20,10 @@ VERSIONS = frozenset(
         "1.1", "1.1.0", "1.1.1", "2.0", "2.0.0", "2.0.1", "2.1", "2.1.0", "2.1.1",
     }
 )  # fmt: skip
+ENVELOPE = "http://schemas.dmtf.org/ovf/envelope/1"
+"""of the envelopes that are written"""
+RASD = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData"
+VSSD = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_VirtualSystemSettingData"
 CITRIX = "http://schemas.citrix.com/ovf/envelope/1"
 VMWARE = "http://www.vmware.com/schema/ovf"
 VIRTUALBOX = "http://www.virtualbox.org/ovf/machine"
@@ -27,6 +31,7 @@ XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
 CPU, MEMORY, IDE, SCSI, ETHERNET, FLOPPY, CD, DVD, DISK = 3, 4, 5, 6, 10, 14, 15, 16, 17
+OTHER_DEVICE = 1
 EXTENT, OTHER_STORAGE, SERIAL, LOGICAL_DISK, VOLUME = 19, 20, 21, 31, 32
 HARDWARE = {
     1: "other device", 2: "computer system", 7: "Fibre Channel adapter", 8: "iSCSI adapter", 9: "InfiniBand adapter",
@@ -36,6 +41,14 @@ HARDWARE = {
     33: "Ethernet connection", 34: "reserved device", 35: "vendor's device",
 }  # fmt: skip
 """CIM_ResourceAllocationSettingData.ResourceType of what is not kept, as it is shown"""
+
+CPUS_MAX = "VCPUs_max"
+"""our own name of a setting for Xen: the processors that can be added while the machine runs"""
+FORMATS = {
+    "vhd": "http://www.microsoft.com/technet/virtualserver/downloads/vhdspec.mspx",
+    "vmdk": "http://www.vmware.com/interfaces/specifications/vmdk.html#streamOptimized",
+}
+"""of disks that are written, as Disk elements name them"""
 
 CERTIFICATE_ELEMENT = 0x20
 """of a serialized certificate of Windows: the X.509 certificate itself"""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import TYPE_CHECKING
 
 from xenimage.containers.ovf.envelope import attribute, child, children, local
 from xenimage.containers.ovf.hardware import Hardware, HardwareReader
 from xenimage.containers.ovf.kinds import found
-from xenimage.containers.ovf.layout import VMWARE
+from xenimage.containers.ovf.layout import CPUS_MAX, VMWARE
 from xenimage.containers.ovf.products import annotation, eulas, products
+from xenimage.containers.ovf.units import number
 from xenimage.model.machine import Machine
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from xenimage.model.machine import MachineDisk, Network, Product
 
 CONTENTS = ("VirtualSystem", "VirtualSystemCollection")
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_NO_LIMIT = 1 << 16
 _PARAVIRTUAL, _FULL = "xen", "hvm"
 _FIRMWARES = {"efi": "uefi", "uefi": "uefi", "bios": "bios"}
 _TRUE = frozenset({"true", "1", "yes", "on"})
@@ -89,6 +93,7 @@ class MachineReader:
         types = self._types(system)
         hardware = self._hardware(section, name)
         settings = self._settings(section)
+        cpus_max = number(settings.pop(CPUS_MAX, ""))
         licences = inherited.eulas + eulas(envelope, element)
         if licences:
             envelope.notes.add(found("eula", machine=name, count=len(licences)))
@@ -100,12 +105,13 @@ class MachineReader:
             description=text,
             uuid=self._uuid(system),
             cpus=hardware.cpus,
+            cpus_max=cpus_max if cpus_max and cpus_max < _NO_LIMIT else None,
             cores_per_socket=hardware.cores_per_socket,
             memory=hardware.memory,
             firmware=self._firmware(element, settings),
             secure_boot=self._secure_boot(element, settings),
             tpm=hardware.tpm,
-            vm_mode=_mode(types, settings),
+            vm_mode=mode(types, settings),
             os_id=os_id,
             os_name=os_name,
             disks=hardware.disks,
@@ -148,7 +154,7 @@ class MachineReader:
     def _uuid(self, system: Element | None) -> str:
         said = self._envelope.said(system, "VirtualSystemIdentifier") if system is not None else ""
         digits = said.strip("{}").lower()
-        return digits if len(digits) == 36 and digits.count("-") == 4 else ""
+        return digits if UUID.fullmatch(digits) else ""
 
     # Settings
 
@@ -173,7 +179,7 @@ class MachineReader:
         return configs
 
     def _firmware(self, element: Element, settings: Mapping[str, str]) -> str:
-        said = self._configs(element).get("firmware") or _pairs(settings.get("HVM_boot_params", "")).get("firmware", "")
+        said = self._configs(element).get("firmware") or pairs(settings.get("HVM_boot_params", "")).get("firmware", "")
         for each in element.iter():
             if not said and local(each) == "Firmware":
                 said = "efi" if (each.get("type") or "").upper().startswith("EFI") else (each.get("type") or "")
@@ -184,7 +190,7 @@ class MachineReader:
         said = (
             configs.get("bootOptions.efiSecureBootEnabled")
             or configs.get("uefi.secureBoot.enabled")
-            or _pairs(settings.get("platform", "")).get("secureboot")
+            or pairs(settings.get("platform", "")).get("secureboot")
         )
         return said.strip().lower() in _TRUE if said else None
 
@@ -198,13 +204,13 @@ class MachineReader:
         return identifier, name or self._envelope.said(section, "Description")
 
 
-def _pairs(text: str) -> dict[str, str]:
+def pairs(text: str) -> dict[str, str]:
     """``nx=true;acpi=1`` as a mapping."""
     pairs = (pair.partition("=") for pair in text.split(";"))
     return {key.strip(): value.strip() for key, found_one, value in pairs if found_one}
 
 
-def _mode(types: tuple[str, ...], settings: Mapping[str, str]) -> str:
+def mode(types: tuple[str, ...], settings: Mapping[str, str]) -> str:
     """How Xen runs it; empty where nothing says so."""
     if "HVM_boot_policy" in settings:
         return _FULL if settings["HVM_boot_policy"] else _PARAVIRTUAL

@@ -29,7 +29,8 @@ def products(envelope: Envelope, content: Element, machine: str, deployment: str
     result = []
     keys: set[str] = set()
     for section in children(content, "ProductSection"):
-        key = ".".join(filter(None, (attribute(section, "class"), attribute(section, "instance"))))
+        around = (attribute(section, "class") or "", attribute(section, "instance") or "")
+        key = ".".join(filter(None, around))
         if key in keys:
             envelope.notes.add(found("property", "product", machine=machine, key=key))
         keys.add(key)
@@ -39,6 +40,8 @@ def products(envelope: Envelope, content: Element, machine: str, deployment: str
                 vendor=envelope.said(section, "Vendor"),
                 version=envelope.said(section, "FullVersion") or envelope.said(section, "Version"),
                 url=envelope.said(section, "ProductUrl"),
+                key_class=around[0],
+                key_instance=around[1],
                 properties=tuple(_properties(envelope, section, machine, deployment)),
             )
         )
