@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import ddt
@@ -174,7 +175,9 @@ class VmxTestCase(TestCase):
 
     def test_as_many_drives_as_there_is_room_for_and_more(self) -> None:
         keys = {f"scsi{number // 99}:{number % 99}.present": "TRUE" for number in range(5000)}
-        keys |= {key.replace("present", "fileName"): "../secret.vmdk" for key in keys}
-        package = open_vmx(build.write(self.folder, keys), STRICT).package
-        self.assertEqual(4 * 65, len(package.machines[0].disks))
-        self.assertEqual((), package.files)
+        keys |= {key.replace("present", "fileName"): f"../{number}" for number, key in enumerate(keys)}
+        opened = open_vmx(build.write(self.folder, keys), STRICT)
+        self.assertEqual(4 * 65, len(opened.package.machines[0].disks))
+        self.assertEqual((), opened.package.files)
+        for findings in (opened.package.findings, opened.prove(Silent())[1]):
+            self.assertEqual(50, max(Counter(finding.code for finding in findings).values()))

@@ -8,11 +8,13 @@ from xenimage.model.finding import Severity
 from xenimage.model.kind import FindingKind, Mend, Wording, by_code
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from xenimage.model.finding import Finding
 
 _ERROR, _WARNING, _INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
+_MOST = 50
+"""findings of a code that are told"""
 _CORRECT = "Correct the VMX with an editor while the machine is off, or let VMware write it anew."
 
 
@@ -276,3 +278,14 @@ BY_CODE = by_code(KINDS)
 def found(code: str, case: str = "", *, evidence: tuple[str, ...] = (), **values: Any) -> Finding:
     """Make the finding of the kind ``vmx.CODE``."""
     return BY_CODE[f"vmx.{code}"].found(case, evidence=evidence, **values)
+
+
+def few(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Keep the first of each code, in order: a hostile file may give rise to hundreds."""
+    counts: dict[str, int] = {}
+    kept = []
+    for finding in findings:
+        counts[finding.code] = counts.get(finding.code, 0) + 1
+        if counts[finding.code] <= _MOST:
+            kept.append(finding)
+    return tuple(kept)

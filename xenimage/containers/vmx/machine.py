@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 from xenimage.containers.vmx.drives import Drives
-from xenimage.containers.vmx.kinds import found
+from xenimage.containers.vmx.kinds import few, found
 from xenimage.model.machine import Machine, Network, Nic
 from xenimage.units import MIB
 
@@ -77,7 +77,7 @@ def read_description(dictionary: Dictionary, folder: Folder) -> Description:
         files=tuple(drives.files.values()),
         networks=tuple(Network(name=name) for name in networks),
         refused=drives.refused,
-        findings=(*dictionary.findings, *reader.findings, *drives.findings, *locked),
+        findings=few((*dictionary.findings, *reader.findings, *drives.findings, *locked)),
     )
 
 

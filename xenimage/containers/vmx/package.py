@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from xenimage.containers.vmx.dictionary import read_dictionary
 from xenimage.containers.vmx.folder import Folder, safe_name
-from xenimage.containers.vmx.kinds import found
+from xenimage.containers.vmx.kinds import few, found
 from xenimage.containers.vmx.machine import read_description
 from xenimage.exceptions import FormatError, TransferError, UnsafeError, UnsupportedError, XenimageError
 from xenimage.formats.overlay import flattened
@@ -125,7 +125,7 @@ class VmxPackage:
         """See :meth:`xenimage.containers.base.Container.prove`. There are no sums: the disks are opened, not read."""
         progress.start("opening the disks", 0)
         try:
-            return Proof(), tuple(self._judge_disks())
+            return Proof(), few(self._judge_disks())
         except XenimageError as error:
             raise self._placed(error) from error.__cause__
         finally:
