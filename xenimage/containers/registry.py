@@ -10,9 +10,9 @@ import re
 from typing import TYPE_CHECKING
 
 from xenimage.containers.vmx.dictionary import is_vmx
-from xenimage.exceptions import UsageError
+from xenimage.exceptions import UnsupportedError, UsageError
 from xenimage.sources.file import open_file
-from xenimage.streams.unpack import packing
+from xenimage.streams.unpacked import packed_kind
 from xenimage.units import KIB
 
 if TYPE_CHECKING:
@@ -27,8 +27,16 @@ _OLD_XVA = "old xva"
 _HEAD = 64 * KIB
 _GZIP = b"\x1f\x8b\x08"
 _TAR = (257, b"ustar")
-_ROOT = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?(Envelope|appliance)[\s/>]")
-_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+_ROOT = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?(Envelope|appliance)[\s/>]")
+_PROLOG = re.compile(r"\s+|<\?.*?\?>|<!--.*?-->", re.DOTALL)
+_ENCODINGS = (
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+    (b"<\0", "utf-16-le"),
+    (b"\0<", "utf-16-be"),
+)
+"""by what the text begins with; anything else is of a kind that has ASCII in it"""
 
 
 def kind_of(source: ByteSource, limits: Limits) -> str:
@@ -39,9 +47,16 @@ def kind_of(source: ByteSource, limits: Limits) -> str:
 
 def _kind(source: ByteSource, limits: Limits) -> str:
     head = source.read(0, min(source.size, _HEAD))
-    if head.startswith(_GZIP) or packing(head) or _is_tar(head):
+    if head.startswith(_GZIP) or _is_packed(source) or _is_tar(head):
         return _kind_of_archive(source, limits)
     return _kind_of_text(head)
+
+
+def _is_packed(source: ByteSource) -> bool:
+    try:
+        return bool(packed_kind(source))
+    except UnsupportedError:  # nobody packs packages so; a disk may begin with anything
+        return False
 
 
 def _is_tar(head: bytes) -> bool:
@@ -58,16 +73,23 @@ def _kind_of_archive(source: ByteSource, limits: Limits) -> str:
 
 
 def _kind_of_text(head: bytes) -> str:
-    # UTF-16 is told by its byte order mark, or by every other byte being zero.
-    text = head.replace(b"\0", b"")
-    for mark in _MARKS:
-        text = text.removeprefix(mark)
-    if not text.lstrip().startswith(b"<"):
+    """Tell a description by its root element.
+
+    A guest can write what it likes into its disk, also what looks like a description that names its neighbours' files.
+    No text has a zero in it, and of a disk hardly a part that is looked at has none.
+    """
+    encoding = next((name for mark, name in _ENCODINGS if head.startswith(mark)), "latin-1")
+    text = head.decode(encoding, "ignore")
+    if "\0" in text or not text.lstrip().startswith("<"):
         return "vmx" if is_vmx(head) else ""
-    root = _ROOT.search(text)
+    place = 0
+    while prolog := _PROLOG.match(text, place):
+        place = prolog.end()
+    # What stands in a document type can look like an element. It is refused whatever its root.
+    root = _ROOT.search(text, place) if text.startswith("<!DOCTYPE", place) else _ROOT.match(text, place)
     if root is None:
         return ""
-    return "ovf" if root[1] == b"Envelope" else _OLD_XVA
+    return "ovf" if root[1] == "Envelope" else _OLD_XVA
 
 
 def open_container(path: str, limits: Limits, choice: PackageChoice, *, kind: str = "") -> Container:

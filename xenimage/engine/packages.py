@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _FOLDERS = frozenset({"ovf", "vmx"})
 """kinds of packages whose files lie beside their description"""
+_PIPE = "-"
 _SHOWN = 8
 """names of machines or disks that a message lists"""
 
@@ -36,9 +37,11 @@ def is_package(options: SourceOptions, source: ByteSource, limits: Limits) -> bo
 
     Never for a stranger's file: a description says which other files belong to it.
     """
+    if options.alone:
+        return False
     if options.format is not None:
         return options.format in KINDS
-    return not options.alone and bool(kind_of(source, limits))
+    return bool(kind_of(source, limits))
 
 
 def choose_machine(package: Package, wish: str) -> Machine:
@@ -147,12 +150,13 @@ def verify(options: SourceOptions, limits: Limits, progress: Progress) -> None:
     :raises FormatError: a file, the manifest or the signature does not fit.
     :raises XenimageError: as :func:`open_packaged`.
     """
-    if not options.choice.verify:
+    if not options.choice.verify or options.path == _PIPE:
         return
     with contextlib.closing(open_file(options.path)) as source:
         if not is_package(options, source, limits):
             return
-    with contextlib.closing(open_container(options.path, limits, options.choice)) as container:
+    opening = open_container(options.path, limits, options.choice, kind=options.format or "")
+    with contextlib.closing(opening) as container:
         machine = choose_machine(container.package, options.choice.machine)
         require_proof(container, [choose_disk(machine, options.choice.disk, options.path)], progress)
 
