@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from xenimage.containers.ovf.crypt import DecryptedSource, unlock
 from xenimage.containers.ovf.kinds import found
-from xenimage.exceptions import FormatError, UnsafeError, UnsupportedError, UsageError
+from xenimage.exceptions import FormatError, UnsafeError, UnsupportedError, UsageError, XenimageError
 from xenimage.sources.joined import JoinedSource
 from xenimage.streams.gunzip import MAGIC, GunzipSource
 
@@ -36,6 +36,8 @@ class Contents:
         self._description = description
         self._limits = limits
         self._password = password
+        self._cut: dict[str, list[str]] = {}
+        """real names of pieces, by that of the first: the same ones can be spelt in many ways"""
 
     def names(self, file: PackageFile) -> list[str]:
         """Real names of what a file consists of, in order.
@@ -50,22 +52,34 @@ class Contents:
                 f"the file {file.name!r} is missing",
                 expected="every file that the descriptor names",
                 where=self._store.path,
-                tip="Copy all files of the package into one directory.",
+                tip="Copy all files of the package into one directory." if self._store.kind == "ovf" else "",
             )
         return self._pieces(file)
 
     def _pieces(self, file: PackageFile) -> list[str]:
-        names: list[str] = []
-        while (name := self._store.find(f"{file.name}.{len(names):0{_DIGITS}}")) is not None:
-            names.append(name)
-            self._limits.require("extents", len(names), f"the number of pieces of {file.name!r}")
         assert file.chunk_size
+        names = self._numbered(file.name)
+        self._limits.require("extents", len(names), f"the number of pieces of {file.name!r}")
         expected = -(-file.size // file.chunk_size) if file.size else max(1, len(names))
         if len(names) < expected:
             raise FormatError(
                 f"the piece {file.name}.{len(names):0{_DIGITS}} is missing", expected=f"{expected} pieces"
             )
         return names
+
+    def _numbered(self, name: str) -> list[str]:
+        """The pieces that are there, up to one more than there may be."""
+        first = self._store.find(f"{name}.{0:0{_DIGITS}}")
+        if first is None:
+            return []
+        if first not in self._cut:
+            names = self._cut[first] = [first]
+            while len(names) <= self._limits.extents:
+                following = self._store.find(f"{name}.{len(names):0{_DIGITS}}")
+                if following is None:
+                    break
+                names.append(following)
+        return self._cut[first]
 
     def stored(self, identifier: str) -> ByteSource:
         """A file as it is stored, its pieces one behind the other.
@@ -135,13 +149,21 @@ class Contents:
         chosen = unlock(self._password, security.known, legacy=security.legacy)
         return DecryptedSource(source, chosen, legacy=security.legacy)
 
-    def _by_name(self) -> Iterator[PackageFile]:
+    def _distinct(self) -> Iterator[PackageFile]:
         """Each file once: a thousand references to one that is in a thousand pieces would be a million to look at."""
-        yield from {file.name: file for file in self._description.files.values()}.values()
+        seen: set[str] = set()
+        for file in {file.name: file for file in self._description.files.values()}.values():
+            try:
+                first = self.names(file)[:1]
+            except XenimageError:
+                first = []
+            if not seen.intersection(first):
+                seen.update(first)
+                yield file
 
     def judge(self, notes: Notes) -> None:
         """Note every file that is missing, or has another size than the descriptor says."""
-        for file in self._by_name():
+        for file in self._distinct():
             try:
                 with_pieces = self.stored(file.identifier)
             except UnsafeError as error:
@@ -159,7 +181,7 @@ class Contents:
 
     def parts(self) -> Iterator[str]:
         """Names of the files that are there."""
-        for file in self._by_name():
+        for file in self._distinct():
             try:
                 yield from self.names(file)
             except (FormatError, UnsafeError):
