@@ -34,6 +34,8 @@ class Limits:
     """internal snapshots of one disk"""
     members: int = 64
     """members of a bundle"""
+    ova_members: int = 16384
+    """tar headers of an OVA: one or two for each file, or for each piece of one"""
     xva_members: int = 1 << 23
     """tar headers of an XVA: two for each mebibyte that it stores, so for 4 TiB"""
     keepalives: int = 65536

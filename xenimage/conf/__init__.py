@@ -50,6 +50,7 @@ _LIMIT_HELP = {
     "extents": "How many files one disk may consist of.",
     "snapshots": "How many internal snapshots one disk may have.",
     "members": "How many members a bundle may have.",
+    "ova_members": "How many tar headers an OVA may have: one or two for each file, or for each piece of one.",
     "xva_members": "How many tar headers an XVA may have: two for each mebibyte that it stores.",
     "keepalives": "How many empty chunks an XVA may have.",
     "expansion": "How many bytes of guest data one stored byte may stand for. Deflate itself ends at 1032.",

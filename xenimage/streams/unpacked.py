@@ -73,6 +73,12 @@ class UnpackedSource:
         self._failed: XenimageError | None = None
         self.passes += 1
 
+    def again(self) -> UnpackedSource:
+        """Another pass over the same file, with a place of its own. The file stays of the first."""
+        other = UnpackedSource(self._source, self._kind, self._limits)
+        other._size = self._size
+        return other
+
     def _take(self, length: int, offset: int) -> bytes:
         some = getattr(self._source, "read_some", None)
         if some is not None:  # a pipe, whose size is not known

@@ -11,6 +11,9 @@ from xenimage.exceptions import FormatError, UsageError, XenimageError
 from xenimage.sources.file import open_file, open_within
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from xenimage.containers.ovf.kinds import Notes
     from xenimage.limits import Limits
     from xenimage.model.disk import ByteSource
 
@@ -41,6 +44,13 @@ class FolderStore:
             return open_within(self._directory, name)
         except UsageError as error:
             raise FormatError(error.found, expected="a file of the package", where=error.where) from error
+
+    def others(self, _suffix: str, /) -> list[str]:
+        """None: what else lies in the directory may belong to another package."""
+        return []
+
+    def judge(self, files: Sequence[str], notes: Notes) -> None:
+        """Note nothing: a directory has no order."""
 
     def close(self) -> None:
         """Do nothing: files are opened one by one."""

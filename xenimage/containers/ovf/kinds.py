@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from xenimage.containers.ovf.archive_kinds import ARCHIVE
 from xenimage.containers.ovf.files_kinds import DISKS, FILES
 from xenimage.containers.ovf.hardware_kinds import MACHINES
 from xenimage.containers.ovf.proof_kinds import PROOF
@@ -14,7 +15,7 @@ from xenimage.model.kind import by_code
 if TYPE_CHECKING:
     from xenimage.model.finding import Finding
 
-KINDS = ENVELOPE + MACHINES + DISKS + FILES + PROOF
+KINDS = ENVELOPE + MACHINES + DISKS + FILES + ARCHIVE + PROOF
 BY_CODE = by_code(KINDS)
 
 

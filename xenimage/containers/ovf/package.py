@@ -46,6 +46,7 @@ class OvfPackage:
         self._contents = Contents(store, description, limits, password)
         notes = Notes()
         self._contents.judge(notes)
+        store.judge(list(self._contents.parts()), notes)
         self.package = Package(
             path=store.path,
             kind=store.kind,
@@ -117,7 +118,7 @@ class OvfPackage:
         except BaseException:
             source.close()
             raise
-        return _Sequential(opened) if sequential else opened
+        return _Sequential(opened) if sequential or self._store.compression else opened
 
     def _beside(self, identifier: str) -> Callable[[str], ByteSource]:
         """Opens an extent of a VMDK: a file of the package, in the directory of the disk's own."""
@@ -204,7 +205,7 @@ def _refuse_mistaken(disk: MachineDisk, source: ByteSource) -> None:
 
 
 class _Sequential:
-    """A disk in a deflated file."""
+    """A disk in a packed file, or in a packed archive."""
 
     def __init__(self, disk: Disk) -> None:
         self._disk = disk

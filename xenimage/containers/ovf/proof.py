@@ -24,8 +24,12 @@ if TYPE_CHECKING:
 
 def beside(store: Store, suffix: str) -> str | None:
     """Name of the manifest or certificate that belongs to the descriptor; None if there is none."""
-    base = store.descriptor.removesuffix(".ovf").removesuffix(".OVF")
-    return store.find(f"{base}{suffix}") or store.find(f"{base}{suffix.upper()}")
+    base = store.descriptor[: -len(".ovf")] if store.descriptor.lower().endswith(".ovf") else store.descriptor
+    name = store.find(f"{base}{suffix}") or store.find(f"{base}{suffix.upper()}")
+    if name is not None:
+        return name
+    others = store.others(suffix)
+    return others[0] if len(others) == 1 else None
 
 
 def read_small(store: Store, name: str, limits: Limits, what: str) -> bytes:

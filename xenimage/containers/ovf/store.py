@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from xenimage.containers.ovf.kinds import Notes
     from xenimage.model.disk import ByteSource
 
 
@@ -31,6 +34,15 @@ class Store(Protocol):
 
         :raises FormatError: it is not there.
         :raises UnsafeError: it is a link, or no regular file.
+        """
+
+    def others(self, suffix: str, /) -> list[str]:
+        """Names of the files beside the descriptor that end in *suffix*, in any case, and can belong to no other."""
+
+    def judge(self, files: Sequence[str], notes: Notes) -> None:
+        """Note what is odd about how the files lie.
+
+        :param files: real names of those that the descriptor refers to, in its order.
         """
 
     def close(self) -> None:
