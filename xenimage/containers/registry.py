@@ -63,7 +63,7 @@ def _is_tar(head: bytes) -> bool:
     """Whether it may be a tar. XenServer writes headers without a magic number, as programs before POSIX did."""
     place, magic = _TAR
     name = head[:100].partition(b"\0")[0].lower()
-    return head.startswith(magic, place) or name == b"ova.xml" or name.endswith(b".ovf")
+    return head.startswith(magic, place) or name.startswith((b"ova.xml", b"ref:")) or name.endswith(b".ovf")
 
 
 def _kind_of_archive(source: ByteSource, limits: Limits) -> str:

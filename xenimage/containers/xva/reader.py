@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from xenimage.model.report import Member
     from xenimage.model.transfer import Progress
 
+_DISKS = "Ref:"
+"""what the directories of disks begin with"""
 _MOST_FINDINGS = 100
 """damaged chunks that are told one by one"""
 
@@ -285,13 +287,13 @@ def _order(passed: list[str]) -> Iterator[Finding]:
 
 
 def is_xva(source: ByteSource, limits: Limits) -> bool:
-    """Whether a file begins as an XVA does, which takes a look behind its packing."""
+    """Whether a file begins as an XVA does, which takes a look behind its packing; or at least as a part of one."""
     try:
         content = _Content(source, limits)
         member = next(members(content.stream, limits, Archive(), limit="xva_members"), None)
     except XenimageError:
         return False
-    return member is not None and member.name == DESCRIPTOR
+    return member is not None and (member.name == DESCRIPTOR or member.name.startswith(_DISKS))
 
 
 def open_xva(source: ByteSource, limits: Limits) -> XvaPackage:

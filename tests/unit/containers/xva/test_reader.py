@@ -203,7 +203,9 @@ class ShapeTest(TestCase):
     def test_what_an_xva_begins_with(self) -> None:
         for compress in ("", "gzip", "zstd"):
             self.assertTrue(is_xva(MemorySource(build.make(SECOND, compress=compress), "x"), STRICT))
-        for data in (b"", b"ova.xml", bytes(1024), build.make(SECOND, fault="ovalast"), build.packed(b"x", "gzip")):
+        # Its parts in another order are an XVA still, which the reader refuses: no disk with odd bytes in front.
+        self.assertTrue(is_xva(MemorySource(build.make(SECOND, fault="ovalast"), "x"), STRICT))
+        for data in (b"", b"ova.xml", bytes(1024), build.packed(b"x", "gzip")):
             self.assertFalse(is_xva(MemorySource(data, "x"), STRICT))
 
     def test_parts(self) -> None:
