@@ -46,6 +46,9 @@ _KINDS = {
 }
 _FIELDS = tuple(slice(*each) for each in ((124, 136), (100, 108), (108, 116), (116, 124), (136, 148), (148, 156)))
 """of a header: size, mode, owner, group, time, checksum"""
+_DEVICE = slice(329, 345)
+_NO_DEVICES = (bytes(16), b"0000000\0" * 2)
+"""what stands there in a file's header, by the writer"""
 _PAX_FOLLOWED = ("path", "size", "mtime", "uid", "gid")
 
 
@@ -153,6 +156,8 @@ def _plain(block: bytes) -> _Header | None:
     """
     kind, name = block[156:157], block[:100].partition(b"\0")[0]
     if kind not in (tarfile.AREGTYPE, tarfile.REGTYPE) or block[345] or name.endswith(b"/") or not name.isascii():
+        return None
+    if block[_DEVICE] not in _NO_DEVICES:
         return None
     fields = [field.partition(b"\0")[0].strip() for field in map(block.__getitem__, _FIELDS)]
     if not b"".join(fields).isdigit():

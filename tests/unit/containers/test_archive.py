@@ -6,7 +6,7 @@ import io
 import tarfile
 
 import ddt
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.base import TestCase
@@ -128,6 +128,7 @@ class PlainHeaderTest(TestCase):
         st.lists(st.tuples(st.integers(0, 511), st.integers(0, 255)), max_size=3),
         st.booleans(),
     )
+    @example(tarfile.USTAR_FORMAT, [(337, 1)], True)
     def test_any_damage(self, format_: int, changes: list[tuple[int, int]], sealed: bool) -> None:
         block = bytearray(build.tar([Entry("Ref:1/00000000", b"abc", mtime=1_700_000_000)], format_)[:512])
         for at, value in changes:
