@@ -158,6 +158,8 @@ _GROUPS = (
     ("vhd.batmap.", "vhd.block.", "Batmap and blocks"),
     ("vhd.", "What a VHD says of its parent"),
     ("vmx.", "Folders of VMware machines"),
+    ("package.", "Packages, and what their targets make of them"),
+    ("ovf.", "Packages of OVF"),
     ("xva.", "Exports of XenServer"),
     ("chain.", "Chains of VHDs"),
     ("disk.", "qcow2.", "vmdk.", "source.", "Disks of other formats, and parents that you name"),

@@ -42,6 +42,7 @@ from xenimage.api.images import (
     show_image_bundle,
 )
 from xenimage.api.knowledge import doctor, doctor_glance, finding_kinds, kit_images, profile, profiles, write_kit
+from xenimage.api.packages import show_package
 
 __all__ = [
     "DEFAULT_PROFILE",
@@ -79,6 +80,7 @@ __all__ = [
     "show_disk",
     "show_image",
     "show_image_bundle",
+    "show_package",
     "undo_repair",
     "usable_cpus",
     "write_kit",

@@ -159,6 +159,12 @@ def _image_show() -> type[Command]:
     return Show
 
 
+def _package_show() -> type[Command]:
+    from xenimage.cli.commands.package import Show
+
+    return Show
+
+
 def _profile_list() -> type[Command]:
     from xenimage.cli.commands.profile import ListProfiles
 
@@ -205,6 +211,7 @@ COMMANDS = {
         Entry("image check", "Check whether an image in a cloud boots and grows on its target", _image_check),
         Entry("image save", "Take an image out of a cloud, converted as it comes down", _image_save),
         Entry("image properties", "Check the properties of an image in a cloud, and mend them", _image_properties),
+        Entry("package show", "Show the machines in a package: OVF, OVA, XVA, VMX", _package_show),
         Entry("chain show", "Show which VHD is whose parent", _chain_show),
         Entry("finding list", "List all that a check can find", _finding_list),
         Entry("finding show", "Explain a finding by its code", _finding_show),

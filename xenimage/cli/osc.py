@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from xenimage.cli import errors
 from xenimage.cli.command import Command
-from xenimage.cli.commands import bundle, chain, check, disk, finding, guest, image, profile, repair
+from xenimage.cli.commands import bundle, chain, check, disk, finding, guest, image, package, profile, repair
 from xenimage.cli.shell import terminable
 
 if TYPE_CHECKING:
@@ -77,5 +77,6 @@ IMAGE_CREATE = _below(image.Create)
 IMAGE_PROPERTIES = _below(image.Properties)
 IMAGE_SAVE = _below(image.Save)
 IMAGE_SHOW = _below(image.Show)
+PACKAGE_SHOW = _below(package.Show)
 PROFILE_LIST = _below(profile.ListProfiles)
 PROFILE_SHOW = _below(profile.Show)

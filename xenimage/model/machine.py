@@ -51,6 +51,8 @@ class MachineDisk:
     """the controller in the package's words: ``lsilogic``, ``VirtualSCSI``"""
     address: tuple[int, int] = (0, 0)
     """controller and unit, by which disks are ordered"""
+    resource_type: int | None = None
+    """what an OVF says that it is: 17, a disk drive, or 19 and others, which some importers pass over"""
     bootable: bool = False
     read_only: bool = False
 
@@ -82,6 +84,8 @@ class Product:
     """what stands around its keys, between dots, where the guest is told of its properties"""
     properties: tuple[tuple[str, str], ...] = ()
     """(key, default)"""
+    passwords: tuple[str, ...] = ()
+    """keys of those properties that the package calls passwords"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

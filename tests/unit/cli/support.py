@@ -8,7 +8,7 @@ import io
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from tests.base import TestCase
@@ -33,6 +33,17 @@ from xenimage.model.image import (
     SaveReport,
 )
 from xenimage.model.kit import KitImage, KitReport
+from xenimage.model.machine import (
+    Deployment,
+    Machine,
+    MachineDisk,
+    Network,
+    Nic,
+    Package,
+    PackageFile,
+    Product,
+    Proof,
+)
 from xenimage.model.plan import BundleOptions, ConvertOptions, ConvertPlan, Layer, Plan, Property, SourceOptions
 from xenimage.model.report import (
     BundleFacts,
@@ -552,6 +563,81 @@ def kit_report() -> KitReport:
     return KitReport(
         directory="images", manifest="images/manifest.yaml", images=(good, bad), virtual_size=64 * MIB, size=3 * MIB
     )
+
+
+def machine_package(path: str = "shop.ova", **changes: object) -> Package:
+    """A package with one of everything."""
+    machine = Machine(
+        identifier="vm-1",
+        name="shop",
+        description="the shop\nand its stock",
+        uuid=UUID,
+        cpus=2,
+        cpus_max=4,
+        cores_per_socket=2,
+        memory=2 * GIB,
+        firmware="uefi",
+        secure_boot=True,
+        tpm=True,
+        vm_mode="hvm",
+        os_id=96,
+        os_name="debian12_64Guest",
+        disks=(
+            MachineDisk(
+                identifier="vmdisk1",
+                label="Hard disk 1",
+                capacity=40 * GIB,
+                populated=GIB,
+                file="file1",
+                format="http://www.vmware.com/interfaces/specifications/vmdk.html#streamOptimized",
+                bus="scsi",
+                bus_model="VirtualSCSI",
+                resource_type=17,
+                bootable=True,
+            ),
+            MachineDisk(identifier="vmdisk2", bus="scsi", address=(0, 1), parent="vmdisk0", read_only=True),
+        ),
+        nics=(Nic(network="LAN", label="eth0", mac="00:16:3e:01:02:03", model="VmxNet3", mtu=1500), Nic(network="")),
+        cdroms=("iso", ""),
+        products=(
+            Product(
+                name="Shop",
+                vendor="Example",
+                version="1.0",
+                url="https://me:pass@example.org/shop",
+                properties=(("hostname", "shop"), ("admin", "open sesame"), ("db_password", "geheim"), ("dns", "")),
+                passwords=("admin",),
+            ),
+        ),
+        eulas=("You may.\n\nYou may not.",),
+        virtual_system_types=("vmx-19",),
+        settings={"platform": "nx=true;acpi=1", "NVRAM": "EFI-variables=VkFSUw==", "PV_args": "ro rootpw=geheim quiet"},
+        ignored=("floppy drive",),
+    )
+    values: dict[str, Any] = {
+        "path": path,
+        "kind": "ova",
+        "version": "1.1",
+        "producer": "VMware",
+        "name": "the shop",
+        "compression": "gzip",
+        "machines": (machine,),
+        "files": (
+            PackageFile(
+                identifier="file1", name="disk1.vmdk", size=GIB, compression="gzip", chunk_size=MIB, encrypted=True
+            ),
+            PackageFile(identifier="iso", name="tools.iso"),
+        ),
+        "networks": (Network(name="LAN", description="the network"),),
+        "deployments": (
+            Deployment(identifier="small", label="Small", description="for tests", default=True),
+            Deployment(identifier="large"),
+        ),
+        "deployment": "small",
+        "proof": Proof(manifest="not verified", encryption="citrix"),
+        "findings": (finding(Severity.WARNING, code="ovf.structure", where="", offset=None),),
+    }
+    return Package(**(values | changes))
 
 
 def guest_facts(label: str = "System") -> GuestFacts:

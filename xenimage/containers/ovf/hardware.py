@@ -246,6 +246,7 @@ class HardwareReader:
             bus=_bus(controller) if controller else "",
             bus_model=controller.fields.get("resourcesubtype", "") if controller else "",
             address=(_address(controller), min(int(device[1]) if device else unit or 0, 1 << 16)),
+            resource_type=item.type,
             bootable=disk.bootable or "bootable=true" in connection.lower(),
             read_only="mode=r," in f"{connection},",
         )

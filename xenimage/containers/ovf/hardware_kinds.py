@@ -105,9 +105,9 @@ MACHINES = (
         INFO,
         "eula",
         "Licence to be accepted",
-        "{machine!r} comes with {count} licence agreements.",
+        "Licences that {machine!r} comes with: {count}.",
         "Importers show them and ask.",
-        "Read them: xenimage package show prints them.",
+        "Read them: xenimage package show FILE --eula.",
         mend=Mend.NONE,
     ),
     kind(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from xenimage.containers.ovf.envelope import attribute, children
 from xenimage.containers.ovf.kinds import found
+from xenimage.containers.ovf.layout import VMWARE
 from xenimage.containers.ovf.references import applies
 from xenimage.model.machine import Product
 
@@ -43,6 +44,7 @@ def products(envelope: Envelope, content: Element, machine: str, deployment: str
                 key_class=around[0],
                 key_instance=around[1],
                 properties=tuple(_properties(envelope, section, machine, deployment)),
+                passwords=tuple(dict.fromkeys(_passwords(section))),
             )
         )
     return tuple(result)
@@ -63,6 +65,15 @@ def _properties(envelope: Envelope, section: Element, machine: str, deployment: 
         if not _TYPES.match(kind):
             envelope.notes.add(found("property", "type", machine=machine, key=key, type=kind))
         yield key, _default(element, deployment)
+
+
+def _passwords(section: Element) -> Iterator[str]:
+    """Keys of the properties that are passwords: ``ovf:password`` by the standard, ``vmw:password`` in practice."""
+    for element in children(section, "Property"):
+        key, kind = attribute(element, "key"), attribute(element, "type") or ""
+        said = attribute(element, "password") or attribute(element, "password", VMWARE) or ""
+        if key and (said.lower() in ("true", "1") or kind.lower().startswith("password")):
+            yield key
 
 
 def _default(element: Element, deployment: str) -> str:

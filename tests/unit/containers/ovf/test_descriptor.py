@@ -174,6 +174,19 @@ class ContentTest(TestCase):
         self.assertEqual(7 * GIB, description.disks["disk1"].capacity)
         self.assertEqual((("size", "7"),), description.machines[0].products[0].properties)
 
+    def test_properties_that_are_passwords(self) -> None:
+        section = (
+            '<ProductSection><Info/><Property ovf:key="a" ovf:type="string" vmw:password="true"/>'
+            '<Property ovf:key="b" ovf:type="string" ovf:password="1"/><Property ovf:key="c" ovf:type="password"/>'
+            '<Property ovf:key="d" ovf:type="string" vmw:password="false"/></ProductSection>'
+        )
+        machine = read(build.envelope(build.machine(more=section))).machines[0]
+        self.assertEqual(("a", "b", "c"), machine.products[0].passwords)
+
+    def test_what_an_item_calls_a_disk(self) -> None:
+        self.assertEqual([17], [each.resource_type for each in read(build.envelope()).machines[0].disks])
+        self.assertEqual([19, 19], [each.resource_type for each in read(build.citrix()).machines[0].disks])
+
     def test_memory_without_units_is_in_mebibytes(self) -> None:
         items = build.ITEMS.replace("<rasd:AllocationUnits>byte * 2^20</rasd:AllocationUnits>", "")
         self.assertEqual(512 * MIB, read(build.envelope(build.machine(items))).machines[0].memory)
