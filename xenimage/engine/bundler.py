@@ -17,7 +17,7 @@ from xenimage.engine.freeing import without_free
 from xenimage.engine.layers import Kept, layered
 from xenimage.engine.links import chain_findings
 from xenimage.engine.mapper import map_blocks
-from xenimage.engine.opener import open_chain, open_source, refuse_output
+from xenimage.engine.opener import open_chain, open_whole, refuse_output
 from xenimage.engine.planner import Found
 from xenimage.engine.runner import run
 from xenimage.exceptions import NotReadyError, UsageError
@@ -64,10 +64,10 @@ def opened(options: BundleOptions, limits: Limits) -> Iterator[tuple[list[View],
             chain = open_chain(options.source, limits, output=output, members=True, scattered=scattered)
             stack.callback(chain.close)
             disks, paths = chain.disks, chain.labels
-            noted = tuple(chain_findings(chain.disks, chain.paths))
+            noted, machine = tuple(chain_findings(chain.disks, chain.paths)), chain.machine
         else:
-            opening = open_source(options.source, limits, output=output, scattered=scattered)
-            disk = stack.enter_context(contextlib.closing(opening))
+            disk, machine = open_whole(options.source, limits, output=output, scattered=scattered)
+            stack.callback(disk.close)
             disks, paths, noted = [disk], [options.source.path], disk.facts.findings
         if options.chain and not 2 <= len(disks) <= _MEMBERS_MAX:
             raise UsageError(
@@ -81,7 +81,7 @@ def opened(options: BundleOptions, limits: Limits) -> Iterator[tuple[list[View],
             disks, free = without_free(disks, limits, options.source.path)
         views = layered(disks)
         found = [_found(*each, limits) for each in zip(views, paths, [noted] + [()] * len(views), strict=False)]
-        yield views, [dataclasses.replace(found[0], free=free), *found[1:]]
+        yield views, [dataclasses.replace(found[0], free=free, machine=machine), *found[1:]]
 
 
 def whole(views: Sequence[View]) -> Disk:

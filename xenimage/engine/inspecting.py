@@ -16,12 +16,23 @@ if TYPE_CHECKING:
     from xenimage.limits import Limits
     from xenimage.model.disk import Disk
     from xenimage.model.guest.facts import GuestFacts
+    from xenimage.model.machine import Machine
     from xenimage.model.plan import SourceOptions
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Opened:
+    """The disks of one guest, in the order in which it has them, to be read here and there."""
+
+    disks: list[Disk]
+    names: list[str]
+    machine: Machine | None
+    """whose disk the first one is; None where it stands in no package"""
+
+
 @contextlib.contextmanager
-def opened(sources: Sequence[SourceOptions], limits: Limits) -> Iterator[tuple[list[Disk], list[str]]]:
-    """Open the disks of one guest, in the order in which it has them, to be read here and there; and their names.
+def opened(sources: Sequence[SourceOptions], limits: Limits) -> Iterator[Opened]:
+    """Open the disks of one guest.
 
     :raises UsageError: no disk, no such file, or the same one twice.
     :raises XenimageError: a disk cannot be opened: as :func:`xenimage.engine.opener.open_source`.
@@ -30,11 +41,14 @@ def opened(sources: Sequence[SourceOptions], limits: Limits) -> Iterator[tuple[l
         raise UsageError("no disk is given", expected="one disk or more")
     chains.distinct([each.path for each in sources])
     with contextlib.ExitStack() as stack:
-        disks, names = [], []
+        disks, names, machines = [], [], []
         for source, name in (each for given in sources for each in _disks(given, limits)):
-            disks.append(stack.enter_context(contextlib.closing(opener.open_source(source, limits, scattered=True))))
+            disk, machine = opener.open_whole(source, limits, scattered=True)
+            stack.callback(disk.close)
+            disks.append(disk)
             names.append(name)
-        yield disks, names
+            machines.append(machine)
+        yield Opened(disks=disks, names=names, machine=machines[0])
 
 
 def _disks(source: SourceOptions, limits: Limits) -> Iterator[tuple[SourceOptions, str]]:
@@ -53,5 +67,5 @@ def inspect(sources: Sequence[SourceOptions], limits: Limits) -> GuestFacts:
     :raises TransferError: a source failed.
     :raises XenimageError: as :func:`opened`.
     """
-    with opened(sources, limits) as (disks, names):
-        return parent.inspect(disks, limits, names)
+    with opened(sources, limits) as found:
+        return parent.inspect(found.disks, limits, found.names)

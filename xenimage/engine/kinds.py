@@ -221,7 +221,8 @@ PROPERTIES = (
         _WARNING,
         "property.NAME.contradicts",
         "Property that says other than the guest",
-        "The property has a value, or is set at all, although what was found on the disk asks for another.",
+        "The property has a value, or is set at all, although what was found on the disk, or what its package says,"
+        " asks for another.",
         "Your value stays. If it is wrong the guest does not start, or is treated as what it is not; the finding has"
         " the reason and what was seen.",
         "Leave the property out, unless you know better.",

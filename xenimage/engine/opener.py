@@ -35,9 +35,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from xenimage.containers.bundle.forward import Forward
+    from xenimage.engine.packages import PackagedDisk
     from xenimage.formats.qcow2.snapshots import Snapshot
     from xenimage.limits import Limits
     from xenimage.model.disk import ByteSource, Disk
+    from xenimage.model.machine import Machine
     from xenimage.model.plan import SourceOptions
     from xenimage.sources.file import FileSource
 
@@ -59,6 +61,8 @@ class Chain:
     """of the files they stand in"""
     snapshots: dict[int, str] = dataclasses.field(default_factory=dict)
     """names of the internal snapshots among them, by their place"""
+    machine: Machine | None = None
+    """whose disk it is; None where it stands in no package"""
 
     @property
     def labels(self) -> list[str]:
@@ -79,6 +83,13 @@ def open_source(options: SourceOptions, limits: Limits, *, output: str | None = 
 
     :param scattered: whether it will be read to and fro, and a bundle has to be ready for that.
     """
+    return open_whole(options, limits, output=output, scattered=scattered)[0]
+
+
+def open_whole(
+    options: SourceOptions, limits: Limits, *, output: str | None = None, scattered: bool = False
+) -> tuple[Disk, Machine | None]:
+    """As :func:`open_source`; with the machine whose disk it is, where it stands in a package."""
     if options.snapshots:
         raise UsageError(
             "snapshots as layers are asked for", expected="a chain", tip="Use --chain, or --snapshot NAME."
@@ -86,7 +97,7 @@ def open_source(options: SourceOptions, limits: Limits, *, output: str | None = 
     chain = open_chain(options, limits, output=output, scattered=scattered)
     whole = flattened(chain.disks)
     findings = chain_findings(chain.disks, chain.paths)
-    return Told(whole, findings) if findings else whole
+    return Told(whole, findings) if findings else whole, chain.machine
 
 
 def open_chain(
@@ -112,7 +123,8 @@ def open_chain(
     if members and _is_bundle(options, limits):
         return _open_bundle_chain(options, limits, output, scattered=scattered)
     if is_packaged(options, limits):
-        return Chain(disks=[_open_packaged(options, limits, output)], paths=[options.path])
+        packaged = _open_packaged(options, limits, output)
+        return Chain(disks=[packaged], paths=[options.path], machine=packaged.machine)
     chain = Chain(disks=[], paths=[])
     given = list(options.backing)
     path, name, snapshot, beside = options.path, options.format, options.snapshot, False
@@ -144,7 +156,7 @@ def open_chain(
         raise
 
 
-def _open_packaged(options: SourceOptions, limits: Limits, output: str | None) -> Disk:
+def _open_packaged(options: SourceOptions, limits: Limits, output: str | None) -> PackagedDisk:
     refuse_output(output, options.path)
     disk = open_packaged(options, limits)
     try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from xenimage.checks.guest.inspection import NOTHING
 from xenimage.containers.bundle.writer import size_bound
+from xenimage.engine.claims import weigh
 from xenimage.exceptions import NotReadyError, UnsupportedError, UsageError
 from xenimage.formats.vhd.layout import BLOCK_SIZE, EPOCH, SIZE_MAX
 from xenimage.formats.vhd.writer import NewVhd, Parent
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from xenimage.model.check import Readiness
     from xenimage.model.disk import DiskFacts
     from xenimage.model.guest.free import FreeSpace
+    from xenimage.model.machine import Machine
     from xenimage.model.plan import BundleOptions
     from xenimage.model.profile import Profile
 
@@ -41,6 +43,8 @@ class Found:
     blocks: BlockMap
     free: FreeSpace | None = None
     """what is blank in it because nobody uses it; None where nobody looked"""
+    machine: Machine | None = None
+    """whose disk it is; None where it stands in no package"""
 
 
 def plan(
@@ -66,7 +70,8 @@ def plan(
         if name not in DIGESTS:
             raise UsageError(f"{name!r} is no digest", expected=f"one of {', '.join(DIGESTS)}")
     timestamp = clamp_time(options.timestamp, now)
-    properties, findings = decide(profile, options, guest.suggestions if guest else ())
+    suggestions, doubts = weigh(found[0].machine, guest, profile)
+    properties, findings = decide(profile, options, suggestions)
     layers = _layers(options, found)
     leaf = layers[0]
     vhds = [
@@ -88,6 +93,7 @@ def plan(
             *_tar_findings(vhds),
             *_chain_findings(profile, layers),
             *findings,
+            *doubts,
             *guest_findings(guest),
         ),
         guest=guest,
@@ -205,6 +211,9 @@ def bare_vhd_command(options: BundleOptions) -> list[str]:
     if source.snapshot:
         words += ["--snapshot", source.snapshot]
     words += [word for path in source.backing for word in ("--backing", path)]
+    choice = source.choice
+    for name, value in (("--vm", choice.machine), ("--disk", choice.disk), ("--deployment", choice.deployment)):
+        words += [name, value] if value else []
     return [*words, "--follow-backing", source.follow] if source.follow else words
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from xenimage.checks.bundle import judge as verdict_of
 from xenimage.checks.guest import registry
 from xenimage.engine import inspecting
+from xenimage.engine.claims import weigh
 from xenimage.engine.usage import measure
 from xenimage.guest.sandbox import parent
 from xenimage.model.check import Readiness
@@ -51,13 +52,14 @@ def check(options: GuestOptions, profile: Profile, limits: Limits) -> GuestRepor
 
     :raises XenimageError: as :func:`xenimage.engine.inspecting.opened`.
     """
-    with inspecting.opened(options.sources, limits) as (disks, names):
-        ready = look(disks, names, profile, limits)
-        usage = tuple(measure(disk, name, limits) for disk, name in zip(disks, names, strict=True))
-        told = [finding for disk in disks for finding in disk.facts.findings]
+    with inspecting.opened(options.sources, limits) as found:
+        ready = look(found.disks, found.names, profile, limits)
+        usage = tuple(measure(disk, name, limits) for disk, name in zip(found.disks, found.names, strict=True))
+        told = [finding for disk in found.disks for finding in disk.facts.findings]
+    suggestions, doubts = weigh(found.machine, ready, profile)
     wishes = BundleOptions(source=options.sources[0], output="", profile=profile.name, properties=options.properties)
-    properties, of_properties = decide(profile, wishes, ready.suggestions)
-    findings = sorted([*told, *ready.findings, *of_properties], key=lambda each: _ORDER.index(each.severity))
+    properties, of_properties = decide(profile, wishes, suggestions)
+    findings = sorted([*told, *ready.findings, *of_properties, *doubts], key=lambda each: _ORDER.index(each.severity))
     return GuestReport(
         profile=profile,
         verdict=verdict_of(findings),

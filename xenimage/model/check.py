@@ -29,7 +29,7 @@ class Check:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Suggestion:
-    """An image property that follows from what was found in the guest."""
+    """An image property that follows from what was found in the guest, or from what a package says of it."""
 
     name: str
     """as Glance's metadata definitions call it today: ``hw_firmware_type``; a profile may want a legacy name"""
@@ -41,6 +41,8 @@ class Suggestion:
     """where that was seen: a path, or a key with its value"""
     also: tuple[str, ...] = ()
     """other values that fit what was found as well: a disk that starts with either firmware"""
+    claimed: bool = False
+    """whether a package says so, and nobody saw it on the disk"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -60,7 +60,7 @@ def decide(
 ) -> tuple[tuple[Property, ...], tuple[Finding, ...]]:
     """Merge the profile's defaults, what follows from the guest, and what the user asked for; each wins over the last.
 
-    :param suggestions: what follows from the guest, each name once.
+    :param suggestions: what follows from the guest and its package, each name once.
     :returns: the properties, the profile's in its order, then the guest's and the user's others in theirs; and what is
         wrong or worth knowing about them.
     :raises UsageError: a property was given twice with different values.
@@ -101,7 +101,7 @@ def _is_taken(profile: Profile, rule: PropertyRule | None, suggestion: Suggestio
 
     A system that the target does not take is named nevertheless, so that the rule for it refuses the image.
     """
-    if not profile.properties or not _is_sane(suggestion.value):
+    if not profile.properties or not is_sane(suggestion.value):
         return False
     if suggestion.name in _DEVICE_ID and not profile.takes_device_id:
         return False
@@ -110,8 +110,8 @@ def _is_taken(profile: Profile, rule: PropertyRule | None, suggestion: Suggestio
     return rule.rule is not Rule.FORBID and (not rule.values or suggestion.value in rule.values)
 
 
-def _is_sane(value: str) -> bool:
-    """Whether a word out of a guest may become a property, which services, logs and terminals read later on."""
+def is_sane(value: str) -> bool:
+    """Whether a word out of a guest or a package may become a property, which services, logs and terminals read."""
     return 0 < len(value) <= _VALUE_MAX and value.isprintable()
 
 
@@ -129,7 +129,7 @@ def _property(
 
 
 def contradictions(given: Mapping[str, str], seen: Mapping[str, Suggestion]) -> Iterator[Finding]:
-    """Tell where the user says other than the guest; what the user says stays.
+    """Tell where the user says other than the guest or its package; what the user says stays.
 
     :param seen: by the names that the target reads. One without a value means that the property must not be set.
     """
@@ -139,11 +139,14 @@ def contradictions(given: Mapping[str, str], seen: Mapping[str, Suggestion]) -> 
         if value is None or any(same(name, value, each) for each in (suggestion.value, *suggestion.also)):
             continue
         severity = Severity.ERROR if name in _GRAVE or (name == "vm_mode" and windows) else Severity.WARNING
+        # A package may be wrong, and who says other than it often knows.
+        severity = Severity.WARNING if suggestion.claimed else severity
+        asks = "the package asks for" if suggestion.claimed else "what is on the disk asks for"
         rather = f"{name}={suggestion.value}" if suggestion.value else f"no {name}"
         yield Finding(
             code=f"property.{name}.contradicts",
             severity=_MILD.get(name, severity),
-            what=f"The property {name} is {value}, but what is on the disk asks for {rather}.",
+            what=f"The property {name} is {value}, but {asks} {rather}.",
             why=suggestion.reason,
             act=f"Leave out --property {name}={value}" + (", unless you know better." if suggestion.value else "."),
             where=f"property {name}",

@@ -15,5 +15,23 @@ KINDS = (
         act="Run xenimage package check on it.",
         mend=Mend.NONE,
     ),
+    FindingKind(
+        code="package.property.contradiction",
+        title="Package that says other than its disk",
+        severity=Severity.WARNING,
+        what="The package asks for {name}={claim}, but what is on the disk asks for {found}.",
+        why="{reason} The disk is believed: what a package says of its machine may be older, or of its host alone.",
+        act="Nothing, unless you know better: --property {name}={claim}.",
+        mend=Mend.CHOICE,
+    ),
+    FindingKind(
+        code="package.firmware",
+        title="Machine with another firmware than the target has",
+        severity=Severity.WARNING,
+        what="The machine {machine!r} started with {firmware}, and servers of {profile} start with {known} alone.",
+        why="A disk that only the one firmware starts does not start with the other. It was not found out which do.",
+        act="Let the guest be looked at, or choose another profile (xenimage profile list).",
+        mend=Mend.CHOICE,
+    ),
 )
 BY_CODE = by_code(KINDS)
