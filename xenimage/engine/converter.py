@@ -7,13 +7,13 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from xenimage.engine.conversion import FIXED, new_fixed, new_qcow2, new_vhd, new_vmdk
+from xenimage.engine.diskfiles import write_vhd, write_vmdk
 from xenimage.engine.flattening import flatten
 from xenimage.engine.opener import refuse_output
-from xenimage.engine.passes import ContentId, Passes, content_uuid, random_uuid
+from xenimage.engine.passes import ContentId, Passes, random_uuid
 from xenimage.formats.qcow2.writer import Qcow2Writer, Run
 from xenimage.formats.vhd.layout import BLOCK_SIZE
-from xenimage.formats.vhd.writer import BITMAP, GAP
-from xenimage.formats.vmdk.writer import VmdkWriter, pack_grains
+from xenimage.formats.vhd.writer import BITMAP
 from xenimage.model.report import ConvertReport
 from xenimage.sinks.file import FileSink, check_target
 from xenimage.streams.zeros import data_units
@@ -156,17 +156,7 @@ def _write_fixed(job: _Job) -> int:
 
 def _write_vhd(job: _Job) -> int:
     """The VHD that a bundle would hold. Guest bytes stored."""
-    vhd, sink = new_vhd(job.plan), job.sink
-    sink.skip(vhd.head_size)
-    marks: list[tuple[int, bytes]] = []
-    for block in job.passes.blocks("vhd", lambda _number, data: bytes(data)):
-        sink.skip(GAP if marks else vhd.first_block - vhd.head_size)
-        sink.write([block.packed])
-        marks.append((block.number, block.mark))
-    uuid = random_uuid() if job.plan.options.random_uuid else content_uuid(vhd, marks)
-    sink.write([vhd.footer(uuid)])
-    sink.patch(0, vhd.head(uuid, [number for number, _ in marks]))
-    return len(marks) * BLOCK_SIZE
+    return write_vhd(job.passes, new_vhd(job.plan), job.sink, random=job.plan.options.random_uuid)
 
 
 def _write_qcow2(job: _Job) -> int:
@@ -185,14 +175,7 @@ def _write_qcow2(job: _Job) -> int:
 
 def _write_vmdk(job: _Job) -> int:
     """Grains that are not all zeros, deflated. Guest bytes stored."""
-    new = new_vmdk(job.plan)
-    writer = VmdkWriter(job.sink, new)
-    identity = ContentId(b"vmdk", new.virtual_size, 0)
-    for block in job.passes.blocks("vmdk", lambda number, data: pack_grains(data, len(BITMAP), number * BLOCK_SIZE)):
-        writer.add(block.packed)
-        identity.add(block.number, block.mark)
-    writer.finish(random_uuid() if job.plan.options.random_uuid else identity.uuid())
-    return writer.stored
+    return write_vmdk(job.passes, new_vmdk(job.plan), job.sink, random=job.plan.options.random_uuid)
 
 
 _WRITERS: dict[str, Callable[[_Job], int]] = {

@@ -1,4 +1,4 @@
-"""The two ends of a tar stream with one member."""
+"""Headers and the end of a tar stream."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import tarfile
 
 BLOCK = tarfile.BLOCKSIZE
 RECORD = tarfile.RECORDSIZE
+USTAR_MOST = 8**11 - 1
+"""bytes that the size of a member in POSIX's ustar can say"""
 
 
 def header(name: str, size: int, mtime: int) -> bytes:
@@ -23,6 +25,22 @@ def header(name: str, size: int, mtime: int) -> bytes:
     if len(packed) != BLOCK:
         raise ValueError(f"the name {name!r} does not fit one header")
     return packed
+
+
+def ustar_header(name: str, size: int, mtime: int) -> bytes:
+    """The same as POSIX has it, which every reader of OVA takes; only a size from 8 GiB on takes GNU's form.
+
+    :param name: at most 100 ASCII characters.
+    """
+    if size > USTAR_MOST:
+        return header(name, size, mtime)
+    if len(name) > _NAME:
+        raise ValueError(f"the name {name!r} does not fit one header")
+    member = tarfile.TarInfo(name)
+    member.size = size
+    member.mtime = mtime
+    member.mode = 0o644
+    return member.tobuf(tarfile.USTAR_FORMAT, "ascii", "strict")
 
 
 def ending(length: int) -> bytes:

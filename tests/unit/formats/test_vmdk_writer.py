@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import struct
+from unittest import mock
 import zlib
 
 import ddt
@@ -24,12 +25,12 @@ IDENTITY = bytes(range(16))
 
 
 class WriterTestCase(TestCase):
-    def write(self, new, *blocks, identity=IDENTITY):
-        """Make out.vmdk of (offset, up to 2 MiB of content)."""
+    def write(self, new, *blocks, identity=IDENTITY, known=None):
+        """Make out.vmdk of (offset, up to 2 MiB of content). *known*: the identity, given beforehand."""
         path = self.scratch / "out.vmdk"
         sink = FileSink(str(path), force=True)
         try:
-            writer = VmdkWriter(sink, new)
+            writer = VmdkWriter(sink, new, known)
             for offset, content in blocks:
                 writer.add(pack_grains(bytearray(content.ljust(2 * MIB, b"\0")), 0, offset))
             writer.finish(identity)
@@ -49,6 +50,13 @@ class WriterTestCase(TestCase):
 
 @ddt.ddt
 class StructureTest(WriterTestCase):
+    def test_a_head_that_goes_first_is_the_same(self):
+        new = NewVmdk(virtual_size=100 * MIB, name="a.vmdk")
+        late = self.write(new, (0, NOISE), (96 * MIB, b"end")).read_bytes()
+        with mock.patch.object(FileSink, "patch", side_effect=AssertionError("nothing is to be patched")):
+            early = self.write(new, (0, NOISE), (96 * MIB, b"end"), identity=b"", known=IDENTITY).read_bytes()
+        self.assert_same_bytes(late, early)
+
     def test_marker_by_marker(self):
         """A walk that knows nothing but the specification."""
         new = NewVmdk(virtual_size=100 * MIB, name="a.vmdk")

@@ -41,6 +41,19 @@ class HeaderTest(TestCase):
         with self.assertRaisesRegex(ValueError, "does not fit one header"):
             tar.header("n" * 101, 0, 0)
 
+    @ddt.data(0, 1, 8 * GIB - 1)
+    def test_posix_has_its_own_mark(self, size):
+        header = tar.ustar_header("web.ovf", size, 946684800)
+        self.assertEqual(b"ustar\x0000", header[257:265])
+        member = tarfile.TarInfo.frombuf(header, "ascii", "strict")
+        self.assertEqual(("web.ovf", size, 946684800, 0o644), (member.name, member.size, member.mtime, member.mode))
+
+    def test_what_posix_cannot_say_takes_the_form_of_gnu(self):
+        self.assertEqual(tar.header("a", 8 * GIB, 5), tar.ustar_header("a", 8 * GIB, 5))
+        for name in ("n" * 101, "d" * 60 + "/" + "n" * 60):
+            with self.assertRaisesRegex(ValueError, "does not fit one header"):
+                tar.ustar_header(name, 0, 0)
+
 
 @ddt.ddt
 class EndingTest(TestCase):

@@ -156,4 +156,13 @@ FILES = (
         "Copy or export the pieces again.",
         mend=Mend.LOST,
     ),
+    kind(
+        INFO,
+        "file.large",
+        "File of 8 GiB or more in an archive",
+        "The file {name!r} is larger than a POSIX archive can say; its header has the form of GNU tar.",
+        "VMware's and other importers read it; one that keeps to the standard does not.",
+        "Write the package with smaller pieces (--chunk-size), or into a directory.",
+        mend=Mend.ANEW,
+    ),
 )

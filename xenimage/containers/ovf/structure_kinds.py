@@ -89,4 +89,13 @@ ENVELOPE = (
         "Give the password; write the package anew without encryption, and protect it in another way.",
         mend=Mend.ANEW,
     ),
+    kind(
+        WARNING,
+        "text",
+        "Characters that XML cannot hold",
+        "{count} characters in the texts of {machine!r} cannot stand in XML; U+FFFD stands for each.",
+        "What they meant is not in the package: mostly nothing, for they are control characters.",
+        "Look at the names and the description of the machine.",
+        mend=Mend.NONE,
+    ),
 )

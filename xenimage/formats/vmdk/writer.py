@@ -154,18 +154,26 @@ def pack_grains(buffer: bytearray, start: int, offset: int) -> list[Grain]:
 
 
 class VmdkWriter:
-    """Writes an extent: :meth:`add` in ascending order of grains, then :meth:`finish`."""
+    """Writes an extent: :meth:`add` in ascending order of grains, then :meth:`finish`.
 
-    def __init__(self, sink: PatchSink, new: NewVmdk) -> None:
+    :param content_id: 16 bytes that stand for the content, where they are known beforehand: then the file is written
+        from its start to its end, and nothing of it is patched.
+    """
+
+    def __init__(self, sink: PatchSink, new: NewVmdk, content_id: bytes | None = None) -> None:
         self._sink = sink
         self._new = new
+        self._has_head = content_id is not None
         self._directory = layout.blank_table(new.tables)
         self._table = layout.blank_table(_PER_TABLE)
         self._open = -1
         """the number of the grain table that is being filled"""
         self.stored = 0
         """bytes of guest data that are stored, before compression"""
-        sink.skip(_HEAD)
+        if content_id is None:
+            sink.skip(_HEAD)
+        else:
+            sink.write([self._head(content_id).ljust(_HEAD, b"\0")])
 
     def add(self, grains: Sequence[Grain]) -> None:
         """Store *grains*.
@@ -203,10 +211,14 @@ class VmdkWriter:
         self._table = layout.blank_table(_PER_TABLE)
         self._open = -1
 
-    def finish(self, content_id: bytes) -> None:
-        """Write what is left of the tables, the footer and the end, and the header.
+    def _head(self, content_id: bytes) -> bytes:
+        text = self._new.descriptor(content_id).encode("ascii")
+        return self._new.header().pack() + text.ljust(_DESCRIPTOR_SECTORS * SECTOR, b"\0")
 
-        :param content_id: 16 bytes that stand for the content.
+    def finish(self, content_id: bytes = b"") -> None:
+        """Write what is left of the tables, the footer and the end, and the header if it is not there.
+
+        :param content_id: 16 bytes that stand for the content, where they were not known beforehand.
         """
         self._end_table()
         directory = layout.to_disk(self._directory)
@@ -217,8 +229,8 @@ class VmdkWriter:
         self._marker(layout.MARKER_FOOTER, 1)
         self._sink.write([self._new.header(at).pack()])
         self._marker(layout.MARKER_EOS, 0)
-        text = self._new.descriptor(content_id).encode("ascii")
-        self._sink.patch(0, self._new.header().pack() + text.ljust(_DESCRIPTOR_SECTORS * SECTOR, b"\0"))
+        if not self._has_head:
+            self._sink.patch(0, self._head(content_id))
 
     def _marker(self, kind: int, sectors: int) -> None:
         self._sink.write([layout.Marker(sectors, 0, kind).pack().ljust(SECTOR, b"\0")])

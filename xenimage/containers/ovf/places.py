@@ -1,0 +1,151 @@
+"""Where the files of a package go: members of an archive, or files in a directory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Protocol
+
+from xenimage.model.transfer import PatchSink
+from xenimage.sinks.file import FileSink, make_directory
+from xenimage.streams import tar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class PatchedFile(PatchSink, Protocol):
+    """A sink that can be read back: see :class:`xenimage.sinks.file.FileSink`."""
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Read back what was written; how many bytes came."""
+
+
+class Tar:
+    """An archive. Members stand in the order in which they are reserved or opened."""
+
+    def __init__(self, sink: PatchedFile, mtime: int) -> None:
+        self._sink = sink
+        self._mtime = mtime
+
+    def reserve(self, name: str, size: int) -> _Room:
+        """Leave room for a member of which only the size is known."""
+        self._sink.write([tar.ustar_header(name, size, self._mtime)])
+        start = self._sink.size
+        self._sink.skip(size + -size % tar.BLOCK)
+        return _Room(self._sink, start, size)
+
+    def open(self, name: str) -> _Member:
+        """Begin a member of which only the name is known. The one before has ended."""
+        self._sink.skip(tar.BLOCK)
+        return _Member(self._sink, name, self._mtime)
+
+    def finish(self) -> None:
+        """End the archive."""
+        self._sink.write([tar.ending(self._sink.size)])
+
+
+class _Room:
+    def __init__(self, sink: PatchedFile, start: int, size: int) -> None:
+        self._sink = sink
+        self._start = start
+        self.size = size
+
+    def fill(self, data: bytes) -> None:
+        """Put the content there, which has the size that was said."""
+        if len(data) != self.size:
+            raise ValueError(f"{len(data)} bytes for a room of {self.size}")
+        self._sink.patch(self._start, data)
+
+
+class _Member:
+    """See :class:`xenimage.containers.ovf.newfile.Placed`."""
+
+    def __init__(self, sink: PatchedFile, name: str, mtime: int) -> None:
+        self._sink = sink
+        self._name = name
+        self._mtime = mtime
+        self._start = sink.size
+        self.size = 0
+
+    def write(self, parts: Sequence[bytes | bytearray | memoryview]) -> None:
+        self._sink.write(parts)
+        self.size += sum(map(len, parts))
+
+    def skip(self, length: int) -> None:
+        self._sink.skip(length)
+        self.size += length
+
+    def patch(self, offset: int, data: bytes | bytearray | memoryview) -> None:
+        self._sink.patch(self._start + offset, data)
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        return self._sink.read_into(self._start + offset, buffer)
+
+    def end(self) -> None:
+        self._sink.patch(self._start - tar.BLOCK, tar.ustar_header(self._name, self.size, self._mtime))
+        self._sink.skip(-self.size % tar.BLOCK)
+
+
+class Folder:
+    """A directory. All its files appear with :meth:`commit`, or none.
+
+    :param force: whether files that are there may be replaced.
+    :raises UsageError: it cannot be made.
+    """
+
+    def __init__(self, directory: str, *, force: bool) -> None:
+        self._directory = directory
+        self._force = force
+        self._files: list[_File] = []
+        self._kept = False
+        self._made = make_directory(directory)
+
+    def open(self, name: str) -> _File:
+        """Begin a file.
+
+        :raises UsageError: it is there, and may not be replaced.
+        """
+        file = _File(os.path.join(self._directory, name), force=self._force)
+        self._files.append(file)
+        return file
+
+    def add(self, name: str, data: bytes) -> None:
+        """Write a small file."""
+        file = self.open(name)
+        file.write([data])
+        file.end()
+
+    def commit(self) -> None:
+        """Give all files their names, in their order.
+
+        :raises UsageError: one of them is there meanwhile. :class:`TransferError`: the directory refused.
+        """
+        named: list[str] = []
+        for file in self._files:
+            file.flush()
+        try:
+            for file in self._files:
+                file.commit()
+                named.append(file.name)
+        except BaseException:
+            for name in named:
+                with contextlib.suppress(OSError):
+                    os.unlink(name)
+            raise
+        self._kept = True
+
+    def close(self) -> None:
+        """Remove what has no name yet. Idempotent."""
+        for file in self._files:
+            file.close()
+        if self._made and not self._kept:
+            with contextlib.suppress(OSError):
+                os.rmdir(self._directory)
+
+
+class _File(FileSink):
+    """See :class:`xenimage.containers.ovf.newfile.Placed`."""
+
+    def end(self) -> None:
+        """Do nothing: the file stays open for what is patched and read back."""
