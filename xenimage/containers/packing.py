@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _PASSES = 4
 """over packed content, each for some of the members: those who read several at once do not send each other back"""
 
-_LITTLE = 4 * GIB
+_LITTLE = GIB
 """bytes that are unpacked in seconds, however small the file is"""
 
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 KINDS = ("ova", "ovf", "vmx", "xva")
 """as options name them"""
-_OLD_XVA = "old xva"
+_OLD = "old "
+_OLD_XVA = f"{_OLD}xva"
 _HEAD = 64 * KIB
 _GZIP = b"\x1f\x8b\x08"
 _TAR = (257, b"ustar")
@@ -41,8 +42,7 @@ _ENCODINGS = (
 
 def kind_of(source: ByteSource, limits: Limits) -> str:
     """Tell which of :data:`KINDS` a file is, or empty text. Reads its start, and what a packed file begins with."""
-    kind = _kind(source, limits)
-    return "xva" if kind == _OLD_XVA else kind
+    return _kind(source, limits).removeprefix(_OLD)
 
 
 def _kind(source: ByteSource, limits: Limits) -> str:
@@ -69,7 +69,11 @@ def _is_tar(head: bytes) -> bool:
 def _kind_of_archive(source: ByteSource, limits: Limits) -> str:
     from xenimage.containers.xva.reader import is_xva
 
-    return "xva" if is_xva(source, limits) else ""
+    if is_xva(source, limits):
+        return "xva"
+    from xenimage.containers.ovf.archive import is_ova
+
+    return "ova" if is_ova(source, limits) else ""
 
 
 def _kind_of_text(head: bytes) -> str:
@@ -103,12 +107,16 @@ def open_container(path: str, limits: Limits, choice: PackageChoice, *, kind: st
     source = open_file(path)
     try:
         found = _kind(source, limits)
-        if not found or kind not in ("", found, kind_of(source, limits)):
+        if not found or kind not in ("", found.removeprefix(_OLD)):
             raise _no_package(path, found, kind)
         if found == "xva":
             from xenimage.containers.xva.reader import open_xva
 
             return open_xva(source, limits)
+        if found == "ova":
+            from xenimage.containers.ovf.archive import open_ova
+
+            return open_ova(source, limits, deployment=choice.deployment, password=choice.password)
     except BaseException:
         source.close()
         raise

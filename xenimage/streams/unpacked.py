@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 KINDS = ("zstd", "xz")
 _WINDOW = 2 * MIB
 """bytes behind the reader that can be read again without a new pass"""
-_LITTLE = 4 * GIB
+_LITTLE = GIB
 """bytes that are unpacked in seconds, however small the file is"""
 _SKIPPED = b"\x2a\x4d\x18"
 

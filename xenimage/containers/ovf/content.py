@@ -12,7 +12,7 @@ from xenimage.sources.joined import JoinedSource
 from xenimage.streams.gunzip import MAGIC, GunzipSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from xenimage.containers.ovf.descriptor import Description
     from xenimage.containers.ovf.kinds import Notes
@@ -149,7 +149,7 @@ class Contents:
         chosen = unlock(self._password, security.known, legacy=security.legacy)
         return DecryptedSource(source, chosen, legacy=security.legacy)
 
-    def _distinct(self) -> Iterator[PackageFile]:
+    def distinct(self) -> Iterator[PackageFile]:
         """Each file once: a thousand references to one that is in a thousand pieces would be a million to look at."""
         seen: set[str] = set()
         for file in {file.name: file for file in self._description.files.values()}.values():
@@ -161,9 +161,9 @@ class Contents:
                 seen.update(first)
                 yield file
 
-    def judge(self, notes: Notes) -> None:
-        """Note every file that is missing, or has another size than the descriptor says."""
-        for file in self._distinct():
+    def judge(self, files: Iterable[PackageFile], notes: Notes) -> None:
+        """Note each of *files* that is missing, or has another size than the descriptor says."""
+        for file in files:
             try:
                 with_pieces = self.stored(file.identifier)
             except UnsafeError as error:
@@ -179,9 +179,9 @@ class Contents:
             case = "citrix" if self._description.producer == "Citrix" else ""
             notes.add(found("file.size", case, name=file.name, size=size, expected=file.size))
 
-    def parts(self) -> Iterator[str]:
-        """Names of the files that are there."""
-        for file in self._distinct():
+    def parts(self, files: Iterable[PackageFile]) -> Iterator[str]:
+        """Real names of what is there of *files*."""
+        for file in files:
             try:
                 yield from self.names(file)
             except (FormatError, UnsafeError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from xenimage.containers.ovf.descriptor import read_descriptor
 from xenimage.containers.ovf.kinds import Notes, found
 from xenimage.containers.ovf.names import safe_name
 from xenimage.containers.ovf.proof import beside, prove, read_small
-from xenimage.exceptions import FormatError, TransferError, UnsafeError, UnsupportedError, XenimageError
+from xenimage.exceptions import FormatError, TransferError, UnsupportedError, XenimageError
 from xenimage.formats.overlay import Overlay
 from xenimage.formats.registry import RAW, detect, open_disk
 from xenimage.model.machine import Package, Proof
@@ -45,8 +44,8 @@ class OvfPackage:
         description = self._description
         self._contents = Contents(store, description, limits, password)
         notes = Notes()
-        self._contents.judge(notes)
-        store.judge(list(self._contents.parts()), notes)
+        self._contents.judge(self._contents.distinct(), notes)
+        store.judge(list(self._contents.parts(self._contents.distinct())), notes)
         self.package = Package(
             path=store.path,
             kind=store.kind,
@@ -141,25 +140,28 @@ class OvfPackage:
 
     def prove(self, progress: Progress) -> tuple[Proof, tuple[Finding, ...]]:
         """See :meth:`xenimage.containers.base.Container.prove`. Disks are opened too, and their sizes compared."""
-        files = list(self._contents.parts())
+        files = list(self._contents.parts(self._contents.distinct()))
         proof, findings = prove(self._store, files, self._limits, progress, self._encryption)
         return proof, (*findings, *self._judge_disks())
 
     def prove_disks(self, disks: Collection[MachineDisk], progress: Progress) -> tuple[Finding, ...]:
         """See :meth:`xenimage.containers.base.Container.prove_disks`."""
-        files = dict.fromkeys(name for disk in disks for name in self._names(disk))
-        return prove(self._store, list(files), self._limits, progress, self._encryption, alone=True)[1]
+        files = {file.name: file for disk in disks for file in self._files(disk)}
+        notes = Notes()
+        self._contents.judge(files.values(), notes)
+        names = list(dict.fromkeys(self._contents.parts(files.values())))
+        _, findings = prove(self._store, names, self._limits, progress, self._encryption, alone=True)
+        return (*notes.all(), *findings)
 
-    def _names(self, disk: MachineDisk) -> Iterator[str]:
-        """Real names of the files that a disk and those below it stand in, as far as they are there."""
+    def _files(self, disk: MachineDisk) -> Iterator[PackageFile]:
+        """The files that a disk and those below it stand in."""
         below: MachineDisk | None = disk
         for _ in range(self._limits.chain_depth):
             if below is None:
                 return
             file = self._description.files.get(below.file)
             if file is not None:
-                with contextlib.suppress(FormatError, UnsafeError):
-                    yield from self._contents.names(file)
+                yield file
             below = self._description.disks.get(below.parent)
 
     def _judge_disks(self) -> Iterator[Finding]:
@@ -187,7 +189,7 @@ class OvfPackage:
             name = beside(self._store, suffix)
             if name is not None:
                 yield name
-        yield from dict.fromkeys(self._contents.parts())
+        yield from dict.fromkeys(self._contents.parts(self._contents.distinct()))
 
     def close(self) -> None:
         """See :meth:`xenimage.containers.base.Container.close`."""
