@@ -124,11 +124,20 @@ def open_packaged(options: SourceOptions, limits: Limits) -> PackagedDisk:
     try:
         machine = choose_machine(container.package, options.choice.machine)
         disk = choose_disk(machine, options.choice.disk, options.path)
-        findings = () if options.choice.verify else (BY_CODE["package.unverified"].found(where=options.path),)
-        return PackagedDisk(container, container.disk(disk), machine, findings)
+        opened = container.disk(disk)
+        return PackagedDisk(container, opened, machine, list(_noted(options, disk, opened.facts.virtual_size)))
     except BaseException:
         container.close()
         raise
+
+
+def _noted(options: SourceOptions, disk: MachineDisk, size: int) -> Iterator[Finding]:
+    if not options.choice.verify:
+        yield BY_CODE["package.unverified"].found(where=options.path)
+    if disk.capacity not in (None, size):
+        yield BY_CODE["package.disk.size"].found(
+            disk=disk.identifier, size=size, capacity=disk.capacity, where=options.path
+        )
 
 
 def disks_of(options: SourceOptions, limits: Limits) -> list[str]:

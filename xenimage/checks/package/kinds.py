@@ -33,5 +33,14 @@ KINDS = (
         act="Let the guest be looked at, or choose another profile (xenimage profile list).",
         mend=Mend.CHOICE,
     ),
+    FindingKind(
+        code="package.disk.size",
+        title="Disk of another size than the package says",
+        severity=Severity.WARNING,
+        what="The disk {disk!r} has {size} bytes, and the package says {capacity}.",
+        why="The disk itself is believed. Others may believe the package, and make a disk that is too small.",
+        act="Check that the disk has the size that its guest expects.",
+        mend=Mend.CHOICE,
+    ),
 )
 BY_CODE = by_code(KINDS)
