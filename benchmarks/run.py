@@ -146,6 +146,28 @@ class Benchmark:
         ours, _ = self.pair(f"{PROGRAM} -q disk check full.img >/dev/null || test $? = 6", "true")
         self.note("disk check, 2040 GiB full", (ours.wall, 3), ours.wall / 3, "<= 1", "s")
 
+    def packages(self) -> None:
+        """An OVA of two disks to bundles, and an XVA to qcow2, beside unpacking and converting."""
+        samples.make_ova(self.directory)
+        ours, theirs = self.pair(
+            "; ".join(create(f"two.ova --disk {number}").replace("ours.tgz", f"ours{number}.tgz") for number in (1, 2)),
+            "tar -xf two.ova; "
+            + "; ".join(
+                recipe(name).replace("theirs.tgz", f"theirs-{name}.tgz") for name in ("stream.vmdk", "second.vmdk")
+            ),
+        )
+        self.note("OVA of two disks to bundles", (ours.wall, theirs.wall), theirs.wall / ours.wall, ">= 3", "s")
+        run(
+            shell(f"{PROGRAM} -q package convert disk.raw vm.xva --to xva --sum sha1 --force >/dev/null"),
+            self.directory,
+        )
+        ours, theirs = self.pair(
+            f"{PROGRAM} -q disk convert vm.xva back.qcow2 --format qcow2 --force >/dev/null",
+            "rm -rf x; mkdir x; tar -xf vm.xva -C x; xva-img -p disk-export x/Ref* back.raw;"
+            " qemu-img convert -O qcow2 back.raw theirs.qcow2",
+        )
+        self.note("XVA to qcow2", (ours.wall, theirs.wall), theirs.wall / ours.wall, ">= 3", "s")
+
     def resources(self) -> None:
         """Memory, bytes read from the source, space beyond the output."""
         peak = self.memory / MIB
@@ -244,6 +266,7 @@ def main() -> None:
             benchmark.against_floor,
             benchmark.large,
             benchmark.way_back,
+            benchmark.packages,
             benchmark.resources,
         ):
             if not arguments.only or step.__name__ in arguments.only:

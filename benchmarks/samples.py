@@ -116,5 +116,56 @@ def make_full_vhd(directory: pathlib.Path) -> pathlib.Path:
     return path
 
 
-def _run(*command: str) -> None:
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+_DESCRIPTOR = """<?xml version="1.0" encoding="UTF-8"?>
+<Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/1" xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/1"
+ xmlns:rasd="http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData">
+ <References>{files}</References><DiskSection><Info/>{disks}</DiskSection>
+ <VirtualSystem ovf:id="two"><Info/><Name>two</Name><VirtualHardwareSection><Info/>
+ <Item><rasd:InstanceID>1</rasd:InstanceID><rasd:ResourceType>6</rasd:ResourceType></Item>{items}
+ </VirtualHardwareSection></VirtualSystem></Envelope>"""
+
+
+def make_ova(directory: pathlib.Path) -> None:
+    """Make ``two.ova``, as ovftool packs a machine: a descriptor and two streamOptimized VMDKs.
+
+    The second disk holds a part of the first one's files.
+    """
+    if (directory / "two.ova").exists():
+        return
+    stage = directory / "stage"
+    stage.mkdir()
+    have = stage_files(stage, 256 << 20)
+    raw = directory / "second.raw"
+    with raw.open("wb") as file:
+        file.truncate(have + have // 3 + GIB // 8)
+    _run("mkfs.ext4", "-q", "-F", "-m", "0", "-d", str(stage), str(raw))
+    shutil.rmtree(stage)
+    os.truncate(raw, 2 * GIB)
+    stream = ("qemu-img", "convert", "-O", "vmdk", "-o", "subformat=streamOptimized")
+    _run(*stream, str(raw), str(directory / "second.vmdk"))
+    names = ("stream.vmdk", "second.vmdk")
+    sizes = (10 * GIB, 2 * GIB)
+    (directory / "two.ovf").write_text(
+        _DESCRIPTOR.format(
+            files="".join(
+                f'<File ovf:id="f{place}" ovf:href="{name}" ovf:size="{(directory / name).stat().st_size}"/>'
+                for place, name in enumerate(names)
+            ),
+            disks="".join(
+                f'<Disk ovf:diskId="d{place}" ovf:fileRef="f{place}" ovf:capacity="{size}"/>'
+                for place, size in enumerate(sizes)
+            ),
+            items="".join(
+                f"<Item><rasd:InstanceID>{place + 2}</rasd:InstanceID><rasd:ResourceType>17</rasd:ResourceType>"
+                f"<rasd:HostResource>ovf:/disk/d{place}</rasd:HostResource><rasd:Parent>1</rasd:Parent>"
+                f"<rasd:AddressOnParent>{place}</rasd:AddressOnParent></Item>"
+                for place in range(2)
+            ),
+        ),
+        "utf-8",
+    )
+    _run("tar", "--format=ustar", "-cf", "two.ova", "two.ovf", *names, cwd=directory)
+
+
+def _run(*command: str, cwd: pathlib.Path | None = None) -> None:
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=cwd)
