@@ -42,14 +42,16 @@ from xenimage.api.images import (
     show_image_bundle,
 )
 from xenimage.api.knowledge import doctor, doctor_glance, finding_kinds, kit_images, profile, profiles, write_kit
-from xenimage.api.packages import show_package
+from xenimage.api.packages import PACKAGE_TARGETS, check_package, show_package
 
 __all__ = [
     "DEFAULT_PROFILE",
+    "PACKAGE_TARGETS",
     "check_bundle",
     "check_disks",
     "check_guest",
     "check_image",
+    "check_package",
     "compare_disks",
     "connect_cloud",
     "connect_region",

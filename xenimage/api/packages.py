@@ -5,13 +5,21 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from xenimage.api.common import SILENT
+from xenimage.checks.package.targets import TARGETS
 from xenimage.containers.registry import open_container
+from xenimage.engine import packagecheck
 from xenimage.limits import STRICT
 
 if TYPE_CHECKING:
     from xenimage.limits import Limits
     from xenimage.model.machine import Package
-    from xenimage.model.plan import SourceOptions
+    from xenimage.model.plan import PackageCheckOptions, SourceOptions
+    from xenimage.model.report import PackageReport
+    from xenimage.model.transfer import Progress
+
+PACKAGE_TARGETS = tuple(TARGETS)
+"""whom a package can be checked for"""
 
 
 def show_package(source: SourceOptions, *, limits: Limits = STRICT) -> Package:
@@ -25,3 +33,16 @@ def show_package(source: SourceOptions, *, limits: Limits = STRICT) -> Package:
     """
     with contextlib.closing(open_container(source.path, limits, source.choice, kind=source.format or "")) as container:
         return container.package
+
+
+def check_package(
+    options: PackageCheckOptions, *, limits: Limits = STRICT, progress: Progress = SILENT
+) -> PackageReport:
+    """Judge a package: its description, its manifest and signature or its sums, and what a target would make of it.
+
+    All findings, and no exception for a failing check. All of the package is read, unless it shall not be verified.
+
+    :raises UsageError: no such file, no package, no such machine or target, or a wrong password.
+    :raises XenimageError: it is so damaged that nothing can be said of what it holds, or refused.
+    """
+    return packagecheck.check(options, limits, progress)

@@ -48,10 +48,13 @@ def add_source_options(group: argparse._ArgumentGroup, format_names: Sequence[st
     add_package_options(group)
 
 
-def add_package_options(group: argparse._ArgumentGroup, *, disk: bool = True) -> None:
+def add_package_options(
+    group: argparse._ArgumentGroup, *, disk: bool = True, verify: str = "--no-verify-package"
+) -> None:
     """Add what says how a package of machines is read.
 
     :param disk: whether one disk of it can be chosen.
+    :param verify: option string for not to verify it.
     """
     group.add_argument("--vm", default="", metavar="NAME", help="of a package: this machine, by name, id or number")
     if disk:
@@ -63,7 +66,8 @@ def add_package_options(group: argparse._ArgumentGroup, *, disk: bool = True) ->
         help=f"of an encrypted package: the password, in the first line of FILE (or in {PASSWORD_VARIABLE})",
     )
     group.add_argument(
-        "--no-verify-package",
+        verify,
+        dest="no_verify_package",
         action="store_true",
         help="of a package: do not hold it against its manifest first",
     )

@@ -159,6 +159,12 @@ def _image_show() -> type[Command]:
     return Show
 
 
+def _package_check() -> type[Command]:
+    from xenimage.cli.commands.package import Check
+
+    return Check
+
+
 def _package_show() -> type[Command]:
     from xenimage.cli.commands.package import Show
 
@@ -212,6 +218,7 @@ COMMANDS = {
         Entry("image save", "Take an image out of a cloud, converted as it comes down", _image_save),
         Entry("image properties", "Check the properties of an image in a cloud, and mend them", _image_properties),
         Entry("package show", "Show the machines in a package: OVF, OVA, XVA, VMX", _package_show),
+        Entry("package check", "Check a package of machines, and what a target makes of it", _package_check),
         Entry("chain show", "Show which VHD is whose parent", _chain_show),
         Entry("finding list", "List all that a check can find", _finding_list),
         Entry("finding show", "Explain a finding by its code", _finding_show),

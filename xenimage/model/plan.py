@@ -113,6 +113,16 @@ class GuestOptions:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class PackageCheckOptions:
+    """A package of machines that is to be judged."""
+
+    source: SourceOptions
+    """of its choice all but the disk is regarded"""
+    target: str = ""
+    """who shall take it: a name of the command's ``--for``; empty to judge it as it is"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class BundleOptions:
     """A bundle as the user wants it."""
 

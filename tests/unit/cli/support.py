@@ -67,6 +67,8 @@ from xenimage.model.report import (
     Member,
     MemberRepair,
     Mending,
+    PackageReport,
+    PackageStep,
     RebaseReport,
     RepairReport,
     Verdict,
@@ -638,6 +640,37 @@ def machine_package(path: str = "shop.ova", **changes: object) -> Package:
         "findings": (finding(Severity.WARNING, code="ovf.structure", where="", offset=None),),
     }
     return Package(**(values | changes))
+
+
+def package_report(path: str = "my shop.ova") -> PackageReport:
+    package = machine_package(path, proof=Proof(manifest="verified", algorithms=("sha256",)), findings=())
+    return PackageReport(
+        package=package,
+        target="openstack-xenserver",
+        verdict=Verdict.NOT_READY,
+        findings=(
+            finding(code="ovf.manifest.mismatch", where="disk1.vmdk", offset=None),
+            finding(Severity.WARNING, code="package.openstack-xenserver.firmware", where="", offset=None),
+        ),
+        steps=(
+            PackageStep(
+                machine="shop",
+                number=1,
+                identifier="vmdisk1",
+                label="Hard disk 1",
+                capacity=40 * GIB,
+                command=("xenimage", "bundle", "create", path, "--disk", "1", "--output", "shop-1.tgz"),
+            ),
+            PackageStep(
+                machine="shop",
+                number=2,
+                identifier="vmdisk2",
+                label="",
+                capacity=None,
+                command=("xenimage", "bundle", "create", path, "--disk", "2", "--output", "shop-2.tgz"),
+            ),
+        ),
+    )
 
 
 def guest_facts(label: str = "System") -> GuestFacts:

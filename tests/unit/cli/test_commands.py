@@ -62,6 +62,7 @@ CASES = {
     "image-save": ("image", "save", "debian", "--output", "debian.qcow2", "--format", "qcow2"),
     "image-save-dry-run": ("image", "save", "debian", "--output", "debian.qcow2", "--format", "qcow2", "--dry-run"),
     "image-properties": ("image", "properties", "debian", "--fix"),
+    "package-check": ("package", "check", "my shop.ova", "--for", "openstack-xenserver"),
     "package-show": ("package", "show", "shop.ova"),
     "profile-list": ("profile", "list"),
     "profile-show": ("profile", "show", "rackspace"),
@@ -79,6 +80,7 @@ CODES = {
     "guest-check": 6,
     "image-check": 6,
     "image-properties": 6,
+    "package-check": 6,
 }
 
 
@@ -110,6 +112,7 @@ class FakedTestCase(CliTestCase):
             check_image=support.check_report(Verdict.NOT_READY, finding(Severity.WARNING), finding()),
             save_image=support.save_report(),
             judge_image=support.record_report(),
+            check_package=support.package_report(),
             show_package=support.machine_package(),
             profiles=BUILTIN,
             doctor=support.diagnoses(),
@@ -284,6 +287,7 @@ class UsageTest(FakedTestCase):
         ("disk", "convert", "x", "y", "--format", "qcow2", "--cluster-size", "big"),
         ("disk", "map", "x", "-f", "shell"),
         ("disk", "show", "x", "-f", "csv"),
+        ("package", "check", "x", "--for", "kvm"),
         ("profile", "show", "hyper-v"),
         ("--progress", "loud", "doctor"),
         ("--config-file", "/nonexistent", "bundle", "show", "x"),

@@ -17,7 +17,8 @@ from xenimage.cli.views import package as views
 from xenimage.cli.views import private
 from xenimage.limits import STRICT
 from xenimage.model.machine import Machine, MachineDisk, Network, Nic, Package, PackageFile, Product
-from xenimage.model.plan import PackageChoice, SourceOptions
+from xenimage.model.plan import PackageCheckOptions, PackageChoice, SourceOptions
+from xenimage.model.report import Verdict
 
 
 def text(package: Package, *, eula: bool = False) -> str:
@@ -114,6 +115,7 @@ class TextTest(TestCase):
         self.assertEqual((name, kind), (disk_format(said), family(said)))
 
 
+@ddt.ddt
 class CommandTest(CliTestCase):
     def test_what_it_asks_for(self) -> None:
         fake = self.patch_api(show_package=support.machine_package())["show_package"]
@@ -122,3 +124,32 @@ class CommandTest(CliTestCase):
             mock.call(SourceOptions(path="a.ovf", choice=PackageChoice(deployment="small")), limits=STRICT),
             fake.call_args,
         )
+
+    def test_what_a_check_asks_for(self) -> None:
+        fake = self.patch_api(check_package=support.package_report())["check_package"]
+        password = self.scratch / "password"
+        password.write_text("citrix\n", encoding="utf-8")
+        words = ["--for", "proxmox", "--no-verify", "--vm", "web", "--deployment", "small", "--password-file"]
+        self.assertEqual(6, self.run_cli("package", "check", "a.ovf", *words, str(password)).code)
+        choice = PackageChoice(machine="web", deployment="small", password="citrix", verify=False)
+        expected = PackageCheckOptions(source=SourceOptions(path="a.ovf", choice=choice), target="proxmox")
+        self.assertEqual((expected,), fake.call_args.args)
+
+    @ddt.data(
+        (Verdict.SOUND, 0, 0),
+        (Verdict.USABLE, 0, 6),
+        (Verdict.NOT_READY, 6, 6),
+    )
+    @ddt.unpack
+    def test_how_a_check_ends(self, verdict: Verdict, code: int, strict: int) -> None:
+        report = dataclasses.replace(support.package_report(), verdict=verdict)
+        self.patch_api(check_package=report)
+        self.assertEqual(code, self.run_cli("package", "check", "a.ovf").code)
+        self.assertEqual(strict, self.run_cli("package", "check", "a.ovf", "--strict").code)
+
+    def test_names_in_commands_are_quoted_and_harmless(self) -> None:
+        report = support.package_report("a;\x1b[2Jb.ova")
+        self.patch_api(check_package=report)
+        shown = self.run_cli("package", "check", "a.ovf").out
+        self.assertNotIn("\x1b", shown)
+        self.assertIn("bundle create 'a;\\x1b[2Jb.ova' --disk 1", shown)

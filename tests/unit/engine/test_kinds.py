@@ -24,6 +24,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 WORDERS = {
     "xenimage/checks/bundle.py": ("_found", 0, "bundle."),
     "xenimage/checks/chain.py": ("_found", 1, "chain."),
+    "xenimage/checks/package/openstack.py": ("_found", 0, "package.openstack-xenserver."),
+    "xenimage/checks/package/proxmox.py": ("_found", 0, "package.proxmox."),
+    "xenimage/checks/package/virtualbox.py": ("_found", 0, "package.virtualbox."),
+    "xenimage/checks/package/vmware.py": ("_found", 0, "package.vmware."),
+    "xenimage/checks/package/xcpng.py": ("_found", 0, "package.xcp-ng."),
     "xenimage/containers/ovf/": ("found", 0, "ovf."),
     "xenimage/containers/vmx/": ("found", 0, "vmx."),
     "xenimage/formats/vhd/": ("found", 0, "vhd."),

@@ -1,18 +1,19 @@
-"""Kinds of findings about packages, whichever way they are packed."""
+"""Kinds of findings about packages, whichever way they are packed, and about what their targets make of them."""
 
 from __future__ import annotations
 
-from xenimage.model.finding import Severity
-from xenimage.model.kind import FindingKind, Mend, by_code
+from xenimage.checks.package import openstack, proxmox, virtualbox, vmware, xcpng
+from xenimage.checks.package.words import INFO, kind
+from xenimage.model.kind import Mend, by_code
 
-KINDS = (
-    FindingKind(
-        code="package.unverified",
-        title="Package that was not verified",
-        severity=Severity.INFO,
-        what="The package was not held against its manifest, as was asked for.",
-        why="Damage on its way here, or a change by somebody else, would not be seen.",
-        act="Run xenimage package check on it.",
+GENERAL = (
+    kind(
+        INFO,
+        "unverified",
+        "Package that was not verified",
+        "The package was not held against its manifest, as was asked for.",
+        "Damage on its way here, or a change by somebody else, would not be seen.",
+        "Run xenimage package check on it, without --no-verify.",
         mend=Mend.NONE,
     ),
     FindingKind(
@@ -43,4 +44,5 @@ KINDS = (
         mend=Mend.CHOICE,
     ),
 )
+KINDS = GENERAL + openstack.KINDS + vmware.KINDS + proxmox.KINDS + virtualbox.KINDS + xcpng.KINDS
 BY_CODE = by_code(KINDS)

@@ -21,7 +21,6 @@ _LINE = 200
 
 def record(package: Package) -> dict[str, Any]:
     """Return a package for programs."""
-    proof = package.proof
     return {
         "path": package.path,
         "kind": package.kind,
@@ -52,14 +51,20 @@ def record(package: Package) -> dict[str, Any]:
             }
             for each in package.deployments
         ],
-        "proof": {
-            "manifest": proof.manifest,
-            "algorithms": list(proof.algorithms),
-            "signature": proof.signature,
-            "signer": proof.signer,
-            "encryption": proof.encryption,
-        },
+        "proof": proof_record(package),
         "findings": finding_records(package.findings),
+    }
+
+
+def proof_record(package: Package) -> dict[str, Any]:
+    """Return what is known of a package's wholeness for programs."""
+    proof = package.proof
+    return {
+        "manifest": proof.manifest,
+        "algorithms": list(proof.algorithms),
+        "signature": proof.signature,
+        "signer": proof.signer,
+        "encryption": proof.encryption,
     }
 
 
@@ -130,7 +135,7 @@ def lines(package: Package, style: Style, *, eula: bool = False) -> Iterator[str
 
     :param eula: whether licences are shown whole.
     """
-    yield from section("Package", _package_pairs(package), style)
+    yield from section("Package", package_pairs(package), style)
     files = {each.identifier: each for each in package.files}
     for number, machine in enumerate(package.machines, 1):
         title = f"Machine {number}" if len(package.machines) > 1 else "Machine"
@@ -147,7 +152,8 @@ def lines(package: Package, style: Style, *, eula: bool = False) -> Iterator[str
     yield f"{visible(package.path)}: {machines} ({counted(package.findings)})"
 
 
-def _package_pairs(package: Package) -> list[tuple[str, object]]:
+def package_pairs(package: Package) -> list[tuple[str, object]]:
+    """Return what a package is as a whole: names and values, which may be empty."""
     proof, size = package.proof, sum(each.size or 0 for each in package.files)
     return [
         ("file", package.path),

@@ -65,7 +65,7 @@ def _judge_section(envelope: Envelope, element: Element, kind: str, parent: str)
         if required:
             envelope.notes.add(found("structure", "unknown", parent=parent, element=kind))
     elif parent not in places:
-        envelope.notes.add(found("structure", element=kind, parent=parent))
+        envelope.notes.add(found("structure", element=kind, parent=parent, where=f"{parent}/{kind}"))
     _judge_info(envelope, element)
     needed = _FILLED.get(kind)
     if needed and child(element, needed) is None:

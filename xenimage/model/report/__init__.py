@@ -25,6 +25,7 @@ from xenimage.model.report.disk import (
     WrittenLayer,
 )
 from xenimage.model.report.guest import DiskUsage, GuestReport
+from xenimage.model.report.package import PackageReport, PackageStep
 
 __all__ = (
     "BundleFacts",
@@ -52,6 +53,8 @@ __all__ = (
     "Member",
     "MemberRepair",
     "Mending",
+    "PackageReport",
+    "PackageStep",
     "PlannedLayer",
     "RebaseReport",
     "RepairReport",
