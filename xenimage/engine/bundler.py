@@ -64,9 +64,9 @@ def opened(options: BundleOptions, limits: Limits) -> Iterator[tuple[list[View],
             chain = open_chain(options.source, limits, output=output, members=True, scattered=scattered)
             stack.callback(chain.close)
             disks, paths = chain.disks, chain.labels
-            noted, machine = tuple(chain_findings(chain.disks, chain.paths)), chain.machine
+            noted, origin = tuple(chain_findings(chain.disks, chain.paths)), chain.origin
         else:
-            disk, machine = open_whole(options.source, limits, output=output, scattered=scattered)
+            disk, origin = open_whole(options.source, limits, output=output, scattered=scattered)
             stack.callback(disk.close)
             disks, paths, noted = [disk], [options.source.path], disk.facts.findings
         if options.chain and not 2 <= len(disks) <= _MEMBERS_MAX:
@@ -81,7 +81,7 @@ def opened(options: BundleOptions, limits: Limits) -> Iterator[tuple[list[View],
             disks, free = without_free(disks, limits, options.source.path)
         views = layered(disks)
         found = [_found(*each, limits) for each in zip(views, paths, [noted] + [()] * len(views), strict=False)]
-        yield views, [dataclasses.replace(found[0], free=free, machine=machine), *found[1:]]
+        yield views, [dataclasses.replace(found[0], free=free, origin=origin), *found[1:]]
 
 
 def whole(views: Sequence[View]) -> Disk:

@@ -16,7 +16,7 @@ from xenimage.engine.bundler import opened
 from xenimage.engine.opener import open_source, stored_bundle
 from xenimage.engine.packages import verify
 from xenimage.engine.planner import guest_findings, require_ready
-from xenimage.engine.provenance import provenance, source_digest
+from xenimage.engine.provenance import image_name, package_digest, provenance, source_digest, source_format
 from xenimage.engine.readiness import look
 from xenimage.engine.runner import run
 from xenimage.exceptions import TransferError, UsageError, XenimageError
@@ -98,10 +98,11 @@ def prepared(
     verify(options.bundle.source, limits, progress)
     with opened(options.bundle, limits) as (views, found):
         plan = make_plan(options.bundle, views, found, limits)
-        sha256 = source_digest(options.bundle.source, [layer.source.stored_size for layer in plan.layers], progress)
+        sha256 = _digest(plan, limits, progress)
         verdict = judge(plan.findings)
         image_plan = ImagePlan(
             options=options,
+            name=options.name or image_name(plan.options.source.path, plan.origin),
             plan=plan,
             check=None,
             disk_format=profile.disk_format,
@@ -109,12 +110,22 @@ def prepared(
             min_disk=plan.min_disk,
             virtual_size=plan.virtual_size,
             source_sha256=sha256,
-            properties=(*plan.properties, *provenance(sha256, plan.source.format, profile.name, verdict)),
+            properties=(
+                *plan.properties,
+                *provenance(sha256, source_format(plan.source.format, plan.origin), profile.name, verdict),
+            ),
             existing=_existing(options, sha256, images),
             findings=plan.findings,
             guest=plan.guest,
         )
         yield Prepared(plan=image_plan, views=views)
+
+
+def _digest(plan: Plan, limits: Limits, progress: Progress) -> str:
+    source = plan.options.source
+    if plan.origin is not None:
+        return package_digest(source, plan.origin, limits, progress)
+    return source_digest(source, [layer.source.stored_size for layer in plan.layers], progress)
 
 
 def as_it_is(options: ImageOptions, limits: Limits) -> bool:
@@ -151,6 +162,7 @@ def _plan_stored(
     sha256 = source_digest(options.bundle.source, [size], progress)
     return ImagePlan(
         options=options,
+        name=options.name or image_name(path),
         plan=None,
         check=report,
         disk_format=profile.disk_format,
@@ -277,7 +289,7 @@ def _record(plan: ImagePlan) -> dict[str, object]:
     options = plan.options
     record: dict[str, object] = {each.name: each.value for each in plan.properties}
     record |= {
-        "name": options.name,
+        "name": plan.name,
         "disk_format": plan.disk_format,
         "container_format": plan.container_format,
         "min_disk": plan.min_disk,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from xenimage.limits import Limits
     from xenimage.model.disk import Disk
     from xenimage.model.guest.facts import GuestFacts
-    from xenimage.model.machine import Machine
+    from xenimage.model.machine import Origin
     from xenimage.model.plan import SourceOptions
 
 
@@ -26,8 +26,8 @@ class Opened:
 
     disks: list[Disk]
     names: list[str]
-    machine: Machine | None
-    """whose disk the first one is; None where it stands in no package"""
+    origin: Origin | None
+    """of the first one; None where it stands in no package"""
 
 
 @contextlib.contextmanager
@@ -41,14 +41,14 @@ def opened(sources: Sequence[SourceOptions], limits: Limits) -> Iterator[Opened]
         raise UsageError("no disk is given", expected="one disk or more")
     chains.distinct([each.path for each in sources])
     with contextlib.ExitStack() as stack:
-        disks, names, machines = [], [], []
+        disks, names, origins = [], [], []
         for source, name in (each for given in sources for each in _disks(given, limits)):
-            disk, machine = opener.open_whole(source, limits, scattered=True)
+            disk, origin = opener.open_whole(source, limits, scattered=True)
             stack.callback(disk.close)
             disks.append(disk)
             names.append(name)
-            machines.append(machine)
-        yield Opened(disks=disks, names=names, machine=machines[0])
+            origins.append(origin)
+        yield Opened(disks=disks, names=names, origin=origins[0])
 
 
 def _disks(source: SourceOptions, limits: Limits) -> Iterator[tuple[SourceOptions, str]]:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from xenimage.formats.qcow2.snapshots import Snapshot
     from xenimage.limits import Limits
     from xenimage.model.disk import ByteSource, Disk
-    from xenimage.model.machine import Machine
+    from xenimage.model.machine import Origin
     from xenimage.model.plan import SourceOptions
     from xenimage.sources.file import FileSource
 
@@ -61,8 +61,8 @@ class Chain:
     """of the files they stand in"""
     snapshots: dict[int, str] = dataclasses.field(default_factory=dict)
     """names of the internal snapshots among them, by their place"""
-    machine: Machine | None = None
-    """whose disk it is; None where it stands in no package"""
+    origin: Origin | None = None
+    """None where it stands in no package"""
 
     @property
     def labels(self) -> list[str]:
@@ -88,8 +88,8 @@ def open_source(options: SourceOptions, limits: Limits, *, output: str | None = 
 
 def open_whole(
     options: SourceOptions, limits: Limits, *, output: str | None = None, scattered: bool = False
-) -> tuple[Disk, Machine | None]:
-    """As :func:`open_source`; with the machine whose disk it is, where it stands in a package."""
+) -> tuple[Disk, Origin | None]:
+    """As :func:`open_source`; with where it comes from, if that is a package."""
     if options.snapshots:
         raise UsageError(
             "snapshots as layers are asked for", expected="a chain", tip="Use --chain, or --snapshot NAME."
@@ -97,7 +97,7 @@ def open_whole(
     chain = open_chain(options, limits, output=output, scattered=scattered)
     whole = flattened(chain.disks)
     findings = chain_findings(chain.disks, chain.paths)
-    return Told(whole, findings) if findings else whole, chain.machine
+    return Told(whole, findings) if findings else whole, chain.origin
 
 
 def open_chain(
@@ -124,7 +124,7 @@ def open_chain(
         return _open_bundle_chain(options, limits, output, scattered=scattered)
     if is_packaged(options, limits):
         packaged = _open_packaged(options, limits, output)
-        return Chain(disks=[packaged], paths=[options.path], machine=packaged.machine)
+        return Chain(disks=[packaged], paths=[options.path], origin=packaged.origin)
     chain = Chain(disks=[], paths=[])
     given = list(options.backing)
     path, name, snapshot, beside = options.path, options.format, options.snapshot, False

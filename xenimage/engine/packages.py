@@ -12,6 +12,7 @@ from xenimage.containers.registry import KINDS, kind_of, open_container
 from xenimage.exceptions import FormatError, UsageError
 from xenimage.formats.base import DiskView
 from xenimage.model.finding import Severity
+from xenimage.model.machine import Origin
 from xenimage.sources.file import open_file
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from xenimage.model.transfer import Progress
 
 _FOLDERS = frozenset({"ovf", "vmx"})
-"""kinds of packages whose files lie beside their description"""
+"""kinds of packages whose files lie beside their description; an XVA's do so in one version"""
+_OLD_XVA = ("xva", "0.1")
 _PIPE = "-"
 _SHOWN = 8
 """names of machines or disks that a message lists"""
@@ -94,17 +96,17 @@ def _tip(names: Sequence[tuple[str, ...]], option: str) -> str:
 class PackagedDisk(DiskView):
     """A disk of a package, which it closes with itself."""
 
-    def __init__(self, container: Container, disk: Disk, machine: Machine, findings: Sequence[Finding]) -> None:
+    def __init__(
+        self, path: str, container: Container, disk: Disk, origin: Origin, findings: Sequence[Finding]
+    ) -> None:
         super().__init__(disk, dataclasses.replace(disk.facts, findings=(*disk.facts.findings, *findings)))
+        self._path = path
         self._container = container
-        self.machine = machine
+        self.origin = origin
 
     def beside(self) -> Iterator[str]:
         """Paths of the files that lie beside the description and belong to the package too."""
-        package = self._container.package
-        if package.kind in _FOLDERS:
-            for name in self._container.parts():
-                yield os.path.join(os.path.dirname(package.path), name)
+        yield from _beside(self._path, self._container)
 
     def close(self) -> None:
         """See :meth:`xenimage.model.disk.Disk.close`."""
@@ -125,7 +127,9 @@ def open_packaged(options: SourceOptions, limits: Limits) -> PackagedDisk:
         machine = choose_machine(container.package, options.choice.machine)
         disk = choose_disk(machine, options.choice.disk, options.path)
         opened = container.disk(disk)
-        return PackagedDisk(container, opened, machine, list(_noted(options, disk, opened.facts.virtual_size)))
+        origin = Origin(kind=container.package.kind, machine=machine, disk=disk)
+        noted = list(_noted(options, disk, opened.facts.virtual_size))
+        return PackagedDisk(options.path, container, opened, origin, noted)
     except BaseException:
         container.close()
         raise
@@ -138,6 +142,22 @@ def _noted(options: SourceOptions, disk: MachineDisk, size: int) -> Iterator[Fin
         yield BY_CODE["package.disk.size"].found(
             disk=disk.identifier, size=size, capacity=disk.capacity, where=options.path
         )
+
+
+def _beside(path: str, container: Container) -> Iterator[str]:
+    package = container.package
+    if package.kind in _FOLDERS or (package.kind, package.version) == _OLD_XVA:
+        for name in container.parts():
+            yield os.path.join(os.path.dirname(path), name)
+
+
+def files_of(options: SourceOptions, limits: Limits) -> list[str]:
+    """Paths of all files that a package consists of, the one that the user named first.
+
+    :raises XenimageError: as :func:`xenimage.containers.registry.open_container`.
+    """
+    with contextlib.closing(open_container(options.path, limits, options.choice, kind=options.format or "")) as opened:
+        return list(dict.fromkeys([options.path, *_beside(options.path, opened)]))
 
 
 def disks_of(options: SourceOptions, limits: Limits) -> list[str]:

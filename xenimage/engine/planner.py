@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from xenimage.model.check import Readiness
     from xenimage.model.disk import DiskFacts
     from xenimage.model.guest.free import FreeSpace
-    from xenimage.model.machine import Machine
+    from xenimage.model.machine import Origin
     from xenimage.model.plan import BundleOptions
     from xenimage.model.profile import Profile
 
@@ -43,8 +43,8 @@ class Found:
     blocks: BlockMap
     free: FreeSpace | None = None
     """what is blank in it because nobody uses it; None where nobody looked"""
-    machine: Machine | None = None
-    """whose disk it is; None where it stands in no package"""
+    origin: Origin | None = None
+    """None where it stands in no package"""
 
 
 def plan(
@@ -70,7 +70,8 @@ def plan(
         if name not in DIGESTS:
             raise UsageError(f"{name!r} is no digest", expected=f"one of {', '.join(DIGESTS)}")
     timestamp = clamp_time(options.timestamp, now)
-    suggestions, doubts = weigh(found[0].machine, guest, profile)
+    origin = found[0].origin
+    suggestions, doubts = weigh(origin.machine if origin else None, guest, profile)
     properties, findings = decide(profile, options, suggestions)
     layers = _layers(options, found)
     leaf = layers[0]
@@ -98,6 +99,7 @@ def plan(
         ),
         guest=guest,
         free=found[0].free,
+        origin=origin,
     )
 
 

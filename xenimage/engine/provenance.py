@@ -5,16 +5,21 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.metadata
+import pathlib
 from typing import TYPE_CHECKING
 
+from xenimage.engine.packages import files_of
 from xenimage.model.image import PROFILE, SOURCE_FORMAT, SOURCE_SHA256, VERDICT, VERSION
 from xenimage.model.plan import Property
+from xenimage.profiles.properties import is_sane
 from xenimage.sources.file import open_file
 from xenimage.streams.digest import digest_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from xenimage.limits import Limits
+    from xenimage.model.machine import Origin
     from xenimage.model.plan import SourceOptions
     from xenimage.model.report import Verdict
     from xenimage.model.transfer import Progress
@@ -40,6 +45,36 @@ def source_digest(options: SourceOptions, sizes: Sequence[int], progress: Progre
     if len(found) == 1:
         return found[0]
     return hashlib.sha256("".join(f"{each}\n" for each in found).encode()).hexdigest()
+
+
+def package_digest(options: SourceOptions, origin: Origin, limits: Limits, progress: Progress) -> str:
+    """The sha256 of a disk in a package: of its files' digests, the description first, and of what the disk is called.
+
+    A file that holds the whole package is one file, and each of its disks another source.
+
+    :raises TransferError: a file cannot be read.
+    :raises XenimageError: as :func:`xenimage.engine.packages.files_of`.
+    """
+    found = [_file_digest(path, progress) for path in files_of(options, limits)]
+    lines = [*found, repr((origin.machine.identifier, origin.disk.identifier))]
+    return hashlib.sha256("".join(f"{each}\n" for each in lines).encode()).hexdigest()
+
+
+def source_format(disk_format: str, origin: Origin | None) -> str:
+    """What the source is: the format of the disk, behind the kind of the package that it stands in."""
+    if origin is None or origin.kind == disk_format:
+        return disk_format
+    return f"{origin.kind}/{disk_format}"
+
+
+def image_name(path: str, origin: Origin | None = None) -> str:
+    """A name for the image: the machine's, or the source's without its directory and last ending.
+
+    A name out of a package may be such as would be read as an option where a command is pasted.
+    """
+    if origin is not None and is_sane(origin.title) and not origin.title.startswith("-"):
+        return origin.title
+    return pathlib.PurePath(path).stem or "image"
 
 
 def _size(path: str) -> int:

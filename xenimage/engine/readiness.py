@@ -56,7 +56,7 @@ def check(options: GuestOptions, profile: Profile, limits: Limits) -> GuestRepor
         ready = look(found.disks, found.names, profile, limits)
         usage = tuple(measure(disk, name, limits) for disk, name in zip(found.disks, found.names, strict=True))
         told = [finding for disk in found.disks for finding in disk.facts.findings]
-    suggestions, doubts = weigh(found.machine, ready, profile)
+    suggestions, doubts = weigh(found.origin.machine if found.origin else None, ready, profile)
     wishes = BundleOptions(source=options.sources[0], output="", profile=profile.name, properties=options.properties)
     properties, of_properties = decide(profile, wishes, suggestions)
     findings = sorted([*told, *ready.findings, *of_properties, *doubts], key=lambda each: _ORDER.index(each.severity))

@@ -139,6 +139,7 @@ class ImageOptions:
     bundle: BundleOptions
     """what it is made of, and for whom; the output is of no meaning"""
     name: str
+    """empty: the machine's in a package, or the source's without its ending"""
     visibility: str | None = None
     """None: the cloud's default"""
     tags: tuple[str, ...] = ()
@@ -159,6 +160,7 @@ class ImagePlan:
     """Everything that is decided about an image before the first byte is moved."""
 
     options: ImageOptions
+    name: str
     plan: Plan | None
     """of the bundle that is made on the way; None where one is stored as it is"""
     check: CheckReport | None

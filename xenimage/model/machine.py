@@ -182,3 +182,19 @@ class Package:
     """identifier of the one that was chosen"""
     proof: Proof = Proof()
     findings: tuple[Finding, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where a disk that stands in a package comes from."""
+
+    kind: str
+    """of the package: ``ovf``, ``ova``, ``xva``, ``vmx``"""
+    machine: Machine
+    disk: MachineDisk
+
+    @property
+    def title(self) -> str:
+        """What people may call it: the machine, and which disk, if it is not the one that the machine starts from."""
+        number = self.machine.disks.index(self.disk) + 1
+        return self.machine.name if number == 1 else f"{self.machine.name}-{number}"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from xenimage.model.disk import DiskFacts
     from xenimage.model.finding import Finding
     from xenimage.model.guest.free import FreeSpace
+    from xenimage.model.machine import Origin
     from xenimage.model.profile import Profile
 
 
@@ -331,6 +332,8 @@ class Plan:
     """None where the guest was not looked at"""
     free: FreeSpace | None = None
     """as :attr:`ConvertPlan.free`"""
+    origin: Origin | None = None
+    """None where the source stands in no package"""
 
     @property
     def refused(self) -> bool:

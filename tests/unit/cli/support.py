@@ -377,6 +377,7 @@ def image_plan() -> ImagePlan:
     bundle = plan(output="-")
     verdict = Property(name="xenimage_verdict", value="usable", reason="Where it comes from.")
     return ImagePlan(
+        name="debian",
         options=ImageOptions(bundle=bundle.options, name="debian"),
         plan=bundle,
         check=None,

@@ -17,6 +17,7 @@ from xenimage.model.check import Readiness, Suggestion
 from xenimage.model.disk import DiskFacts
 from xenimage.model.finding import Severity
 from xenimage.model.guest.facts import GuestFacts
+from xenimage.model.machine import MachineDisk, Origin
 from xenimage.model.plan import BundleOptions, PackageChoice, SourceOptions
 from xenimage.profiles.registry import BUILTIN
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from xenimage.model.plan import Plan
 
 NOVA = BUILTIN["nova-xenapi"]
+DISK = MachineDisk(identifier="Ref:6")
 LINUX = Suggestion(name="os_type", value="linux", reason="The guest is Linux.", evidence="/etc/os-release")
 MODE = Suggestion(name="hw_vm_mode", value="hvm", reason="It has a boot loader.", evidence="/boot/grub")
 EITHER = Suggestion(name="hw_firmware_type", value="bios", also=("uefi",), reason="Either.", evidence="")
@@ -89,7 +91,8 @@ class PlanTest(TestCase):
         self, described: Machine | None, *seen: Suggestion, profile: str = "nova-xenapi", **wishes: object
     ) -> Plan:
         facts = DiskFacts(format="raw", virtual_size=BLOCK, granularity=512, stored_size=BLOCK)
-        found = Found(path="vm.xva", facts=facts, blocks=BlockMap(ranges=(), blocks=0, data_size=0), machine=described)
+        origin = Origin(kind="xva", machine=described, disk=DISK) if described else None
+        found = Found(path="vm.xva", facts=facts, blocks=BlockMap(ranges=(), blocks=0, data_size=0), origin=origin)
         options = BundleOptions(source=SourceOptions(path="vm.xva"), output="o", profile=profile, **wishes)  # type: ignore[arg-type]
         return plan(options, BUILTIN[profile], [found], guest(*seen) if seen else None, jobs=1, now=10**9)
 

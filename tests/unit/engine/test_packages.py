@@ -194,7 +194,7 @@ class OpenTest(FileCase):
             options = SourceOptions(path=self.xva(compress=compress), choice=PackageChoice(disk=wish))
             disk = open_packaged(options, STRICT)
             self.assert_same_bytes(expected, self.content(disk))
-            self.assertEqual("Tëst <VM> & co", disk.machine.name)
+            self.assertEqual("Tëst <VM> & co", disk.origin.machine.name)
             disk.close()
             disk.close()
 

@@ -12,7 +12,6 @@ from xenimage.cli.cloud import add_cloud, connect
 from xenimage.cli.command import Outcome, OutputCommand
 from xenimage.cli.views import bundle as bundle_views
 from xenimage.cli.views import image as views
-from xenimage.cli.views.upload import image_name
 from xenimage.exceptions import NotReadyError, UsageError
 from xenimage.model.image import VISIBILITIES, IfExists, ImageOptions
 from xenimage.model.plan import CONVERT_FORMATS, ConvertOptions, SourceOptions
@@ -45,7 +44,7 @@ clouds.yaml and the OS_* variables, as for the openstack command."""
         """Add what there is to say about an image."""
         add_source(parser, format_names=("--format", "--source-format"))
         image = parser.add_argument_group("image")
-        image.add_argument("--name", help="of the image (default: the source's, without its ending)")
+        image.add_argument("--name", help="of the image (default: the machine's, or the source's without its ending)")
         image.add_argument("--visibility", choices=VISIBILITIES, help="who sees it (default: the cloud's)")
         image.add_argument(
             "--tag", action="append", default=[], dest="tags", metavar="TAG", help="a tag of it; repeatable"
@@ -102,7 +101,7 @@ clouds.yaml and the OS_* variables, as for the openstack command."""
             raise UsageError(f"{args.retries} retries are asked for", expected="0 or more")
         return ImageOptions(
             bundle=bundling.options(args, self.context, "-"),
-            name=args.name or image_name(args.source),
+            name=args.name or "",
             visibility=args.visibility,
             tags=tuple(args.tags),
             staged=args.staged,

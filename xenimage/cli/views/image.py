@@ -75,7 +75,7 @@ def plan_record(plan: ImagePlan) -> dict[str, Any]:
     """Return the plan of an image for programs."""
     options = plan.options
     return {
-        "name": options.name,
+        "name": plan.name,
         "source": options.bundle.source.path,
         "source_sha256": plan.source_sha256 or None,
         "profile": options.bundle.profile,
@@ -103,7 +103,7 @@ def plan_lines(plan: ImagePlan, style: Style) -> Iterator[str]:
     yield from section(
         "Would store",
         [
-            ("image", options.name),
+            ("image", plan.name),
             ("source", f"{options.bundle.source.path}, a bundle, as it is" if plan.plan is None else ""),
             ("for", options.bundle.profile),
             ("formats", f"{plan.disk_format}, in {plan.container_format}"),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import pathlib
 import shlex
 from typing import TYPE_CHECKING
 
 from xenimage.cli.text import visible, wrap
 from xenimage.engine.planner import bare_vhd_command
+from xenimage.engine.provenance import image_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,16 +19,11 @@ _PLACEHOLDER = "BUNDLE"
 """stands for the file where the bundle goes down a pipe"""
 
 
-def image_name(source: str) -> str:
-    """Return a name for the image: the source's without its directory and last ending."""
-    return pathlib.PurePath(source).stem or "image"
-
-
 def commands(plan: Plan) -> list[list[str]]:
     """Return the command lines, word by word; none for a target that takes no image of Glance's."""
     if plan.profile.payload:
         return []
-    name = image_name(plan.options.source.path)
+    name = image_name(plan.options.source.path, plan.origin)
     path = _PLACEHOLDER if plan.options.output == "-" else plan.options.output
     formats = ["--disk-format", plan.profile.disk_format, "--container-format", plan.profile.container_format]
     facts = [*formats, "--min-disk", str(plan.min_disk)]
