@@ -126,7 +126,7 @@ def _listed(content: Content, limits: Limits, archive: Archive) -> dict[str, Mem
         # Extracting keeps the last of two, a reader of streams takes the first.
         if name in found_members:
             raise UnsafeError(f"holds {name!r} twice, at {found_members[name].offset:#x} and {member.offset:#x}")
-        if not content.reaches(member.offset + member.size):
+        if not content.passes(member.offset, member.size):
             raise FormatError(
                 f"ends inside the member {member.name!r}",
                 expected=f"{member.size} bytes of it at {member.offset:#x}",
