@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Install the consumers of bundles whose own code the functional tests run, in an environment of their own: Cinder has
-# a hundred dependencies, and pins some.
+# Install the consumers of bundles and packages whose own code the functional tests run, in an environment of their own:
+# Cinder has a hundred dependencies, and pins some. COT reads and writes OVF.
 #
 #   tools/consumers.sh
 #
@@ -14,5 +14,5 @@ venv=${XENIMAGE_CONSUMERS:-$PWD/.venv-consumers}
 source tools/environment.sh
 
 [ -x "$venv/bin/python" ] || make_venv "$venv"
-say "installing Cinder"
+say "installing Cinder and COT"
 "$venv/bin/python" -m pip install -q --disable-pip-version-check -r tools/consumers.txt </dev/null

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import random
 import struct
-from unittest import mock
 import zlib
+from unittest import mock
 
 import ddt
 
