@@ -15,7 +15,7 @@ from xenimage.containers.ovf.descriptor import read_descriptor
 from xenimage.containers.ovf.settle import settle
 from xenimage.limits import STRICT
 from xenimage.model.finding import Severity
-from xenimage.model.machine import Machine, MachineDisk, Network, Nic, PackageFile, Product
+from xenimage.model.machine import Machine, MachineDisk, Network, Nic, PackageFile, Product, Property
 from xenimage.units import MIB, SECTOR
 
 SCHEMA = etree.RelaxNG(file=str(pathlib.Path(__file__).parent.parent / "builders" / "ovf11.rng"))
@@ -34,7 +34,23 @@ MODELS = {
     "nvme": ["vmware.nvme.controller"],
     "virtio": ["virtio-scsi", "virtio"],
 }
+DECLARED = st.builds(
+    Property,
+    key=KEY,
+    value=TEXT,
+    type=st.sampled_from(["string", "boolean", "int", "uint16", "real32"]),
+    qualifiers=st.sampled_from(["", "MinLen(3)", 'ValueMap{"a","b"}']),
+    label=TEXT.map(str.strip),
+    description=TEXT.map(str.strip),
+    user_configurable=st.booleans(),
+)
 UNITS = {"ide": 1, "scsi": 6, "sata": 29, "nvme": 14, "virtio": 6}
+
+
+def in_short(product: Product) -> Product:
+    """With its properties in both forms; the first of them is a password."""
+    pairs = tuple((each.key, each.value) for each in product.declared)
+    return dataclasses.replace(product, properties=pairs, passwords=tuple(key for key, _ in pairs[:1]))
 
 
 @st.composite
@@ -56,6 +72,7 @@ def drives(draw: st.DrawFn) -> tuple[MachineDisk, ...]:
                 bus=bus,
                 bus_model=draw(st.sampled_from(MODELS[bus])),
                 address=address,
+                resource_type=17,
                 bootable=draw(st.booleans()),
                 read_only=draw(st.booleans()),
             )
@@ -101,7 +118,9 @@ def machines(draw: st.DrawFn) -> Machine:
                         url=TEXT.map(str.strip),
                         key_class=KEY,
                         key_instance=KEY,
-                        properties=st.dictionaries(KEY, TEXT, max_size=3).map(lambda pairs: tuple(pairs.items())),
+                        declared=st.lists(DECLARED, max_size=3, unique_by=lambda each: each.key).map(tuple),
+                    ).map(
+                        lambda one: dataclasses.replace(one, properties=tuple((p.key, p.value) for p in one.declared))
                     ),
                     max_size=2,
                     unique_by=lambda product: (product.key_class, product.key_instance),
@@ -110,6 +129,7 @@ def machines(draw: st.DrawFn) -> Machine:
         ),
         eulas=tuple(draw(st.lists(SAID, max_size=2))),
         virtual_system_types=types,
+        transport=tuple(draw(st.lists(st.sampled_from(["iso", "com.vmware.guestInfo"]), max_size=2))),
         settings=draw(st.dictionaries(st.sampled_from(["PV_args", "reference_label", "other"]), TEXT.map(str.strip))),
     )
 
@@ -144,7 +164,15 @@ ODD = st.builds(
     ).map(tuple),
     nics=st.lists(st.builds(Nic, network=ANY, label=ANY, mac=ANY, model=ANY), max_size=2).map(tuple),
     products=st.lists(
-        st.builds(Product, name=ANY, key_class=ANY, properties=st.tuples(st.tuples(ANY, ANY))), max_size=3
+        st.builds(
+            Product,
+            name=ANY,
+            key_class=ANY,
+            properties=st.tuples(st.tuples(ANY, ANY)),
+            passwords=st.tuples(ANY),
+            declared=st.tuples(st.builds(Property, key=ANY, type=ANY, qualifiers=ANY, label=ANY)),
+        ),
+        max_size=3,
     ).map(tuple),
     eulas=st.tuples(ANY),
     virtual_system_types=st.lists(ANY, max_size=2).map(tuple),

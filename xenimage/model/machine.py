@@ -72,6 +72,22 @@ class Nic:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Property:
+    """What the owner of a machine may, or may not, set in it. Source: DSP0243 1.1, 9.5.1."""
+
+    key: str
+    value: str = ""
+    """the default"""
+    type: str = "string"
+    """in the standard's words"""
+    qualifiers: str = ""
+    """what is a value of it: ``MinLen(3)``"""
+    label: str = ""
+    description: str = ""
+    user_configurable: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Product:
     """What a machine is sold as, with the properties that its owner may set."""
 
@@ -84,6 +100,8 @@ class Product:
     """what stands around its keys, between dots, where the guest is told of its properties"""
     properties: tuple[tuple[str, str], ...] = ()
     """(key, default)"""
+    declared: tuple[Property, ...] = ()
+    """the same in full, where the package says more of them"""
     passwords: tuple[str, ...] = ()
     """keys of those properties that the package calls passwords"""
 
@@ -121,6 +139,8 @@ class Machine:
     annotation: str = ""
     virtual_system_types: tuple[str, ...] = ()
     """``vmx-19``, ``hvm-3.0-unknown``, ``virtualbox-2.2``"""
+    transport: tuple[str, ...] = ()
+    """how properties get into the guest: ``iso``, ``com.vmware.guestInfo``"""
     settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """what Xen alone understands, by its name in the XenAPI: ``platform``, ``HVM_boot_params``, ``PV_args`` …"""
     ignored: tuple[str, ...] = ()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from lxml.etree import _Element as Element
 
-    from xenimage.model.machine import Machine, MachineDisk, Network, PackageFile, Product
+    from xenimage.model.machine import Machine, MachineDisk, Network, PackageFile, Product, Property
 
 _SPACES = {
     None: ENVELOPE,
@@ -194,8 +194,24 @@ def _product(system: Element, product: Product) -> None:
             child(section, name, text)
     if product.url:
         child(section, "ProductUrl", product.url)
-    for key, value in product.properties:
-        attributes(child(section, "Property"), key=key, type="string", value=value, userConfigurable="true")
+    for each in product.declared:
+        _property(section, each, password=each.key in product.passwords)
+
+
+def _property(section: Element, each: Property, *, password: bool) -> None:
+    element = attributes(
+        child(section, "Property"),
+        key=each.key,
+        type=each.type,
+        value=each.value,
+        qualifiers=each.qualifiers or None,
+        userConfigurable=str(each.user_configurable).lower(),
+        password="true" if password else None,
+    )
+    if each.label:
+        child(element, "Label", each.label)
+    if each.description:
+        child(element, "Description", each.description)
 
 
 def _operating_system(system: Element, machine: Machine) -> None:
@@ -210,7 +226,7 @@ def _operating_system(system: Element, machine: Machine) -> None:
 
 
 def _hardware(system: Element, machine: Machine, identifier: str, disks: Mapping[str, str]) -> None:
-    section = child(system, "VirtualHardwareSection")
+    section = attributes(child(system, "VirtualHardwareSection"), transport=" ".join(machine.transport) or None)
     child(section, "Info", "Virtual hardware requirements")
     setting = child(section, "System")
     # VMware has the name of the machine here, and XO takes it for that.

@@ -121,6 +121,7 @@ class MachineReader:
             eulas=licences,
             annotation=text,
             virtual_system_types=types,
+            transport=self._transport(section),
             settings=settings,
             ignored=hardware.ignored,
         )
@@ -150,6 +151,10 @@ class MachineReader:
         if system is None:
             return ()
         return tuple(self._envelope.said(system, "VirtualSystemType").replace(",", " ").split())
+
+    def _transport(self, section: Element | None) -> tuple[str, ...]:
+        said = attribute(section, "transport") if section is not None else None
+        return tuple((said or "").replace(",", " ").split())
 
     def _uuid(self, system: Element | None) -> str:
         said = self._envelope.said(system, "VirtualSystemIdentifier") if system is not None else ""

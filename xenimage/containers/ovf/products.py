@@ -9,7 +9,7 @@ from xenimage.containers.ovf.envelope import attribute, children
 from xenimage.containers.ovf.kinds import found
 from xenimage.containers.ovf.layout import VMWARE
 from xenimage.containers.ovf.references import applies
-from xenimage.model.machine import Product
+from xenimage.model.machine import Product, Property
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +35,7 @@ def products(envelope: Envelope, content: Element, machine: str, deployment: str
         if key in keys:
             envelope.notes.add(found("property", "product", machine=machine, key=key))
         keys.add(key)
+        declared = tuple(_properties(envelope, section, machine, deployment))
         result.append(
             Product(
                 name=envelope.said(section, "Product"),
@@ -43,14 +44,15 @@ def products(envelope: Envelope, content: Element, machine: str, deployment: str
                 url=envelope.said(section, "ProductUrl"),
                 key_class=around[0],
                 key_instance=around[1],
-                properties=tuple(_properties(envelope, section, machine, deployment)),
+                properties=tuple((each.key, each.value) for each in declared),
+                declared=declared,
                 passwords=tuple(dict.fromkeys(_passwords(section))),
             )
         )
     return tuple(result)
 
 
-def _properties(envelope: Envelope, section: Element, machine: str, deployment: str) -> Iterator[tuple[str, str]]:
+def _properties(envelope: Envelope, section: Element, machine: str, deployment: str) -> Iterator[Property]:
     known = set()
     for element in children(section, "Property"):
         key = attribute(element, "key") or ""
@@ -64,7 +66,15 @@ def _properties(envelope: Envelope, section: Element, machine: str, deployment: 
         kind = attribute(element, "type") or ""
         if not _TYPES.match(kind):
             envelope.notes.add(found("property", "type", machine=machine, key=key, type=kind))
-        yield key, _default(element, deployment)
+        yield Property(
+            key=key,
+            value=_default(element, deployment),
+            type=kind,
+            qualifiers=attribute(element, "qualifiers") or "",
+            label=envelope.said(element, "Label"),
+            description=envelope.said(element, "Description"),
+            user_configurable=(attribute(element, "userConfigurable") or "").strip().lower() in ("true", "1"),
+        )
 
 
 def _passwords(section: Element) -> Iterator[str]:

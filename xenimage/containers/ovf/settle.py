@@ -10,9 +10,10 @@ import itertools
 import re
 from typing import TYPE_CHECKING
 
-from xenimage.containers.ovf.layout import CPUS_MAX
+from xenimage.containers.ovf.layout import CPUS_MAX, DISK
 from xenimage.containers.ovf.machines import UUID, mode, pairs
 from xenimage.exceptions import UsageError
+from xenimage.model.machine import Property
 from xenimage.units import GIB, MIB
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def settle(machine: Machine) -> Machine:
         products=tuple(_products(machine.products)),
         eulas=tuple(text for each in machine.eulas if (text := cleaned(each))),
         virtual_system_types=types,
+        transport=tuple(" ".join(map(cleaned, machine.transport)).replace(",", " ").split()),
         settings=settings,
         ignored=(),
     )
@@ -86,6 +88,8 @@ def lost(machine: Machine) -> int:
     texts: list[str] = [machine.name, machine.description, machine.annotation, machine.os_name, *machine.eulas]
     texts += [text for each in machine.products for text in (each.name, each.vendor, each.version, each.url)]
     texts += [text for each in machine.products for pair in each.properties for text in pair]
+    declared = [each for product in machine.products for each in product.declared]
+    texts += [text for each in declared for text in (each.label, each.description)]
     texts += [text for pair in machine.settings.items() for text in pair]
     texts += [text for each in machine.nics for text in (each.network, each.label, each.model)]
     texts += [disk.label for disk in machine.disks]
@@ -150,7 +154,7 @@ def _products(products: Iterable[Product]) -> Iterator[Product]:
         if (kind, instance) in known:
             instance = next(each for count in itertools.count(number) if (kind, each := str(count)) not in known)
         known.add((kind, instance))
-        properties = {key: value for name, value in product.properties if (key := NO_XML.sub("\ufffd", name))}
+        declared = _declared(product)
         yield dataclasses.replace(
             product,
             name=cleaned(product.name),
@@ -159,8 +163,35 @@ def _products(products: Iterable[Product]) -> Iterator[Product]:
             url=cleaned(product.url),
             key_class=kind,
             key_instance=instance,
-            properties=tuple((key, NO_XML.sub("\ufffd", value)) for key, value in properties.items()),
+            properties=tuple((each.key, each.value) for each in declared),
+            passwords=tuple(each.key for each in declared if _is_password(each, product)),
+            declared=declared,
         )
+
+
+def _is_password(each: Property, product: Product) -> bool:
+    keys = {NO_XML.sub("\ufffd", key) for key in product.passwords}
+    return each.key in keys or each.type.lower().startswith("password")
+
+
+def _declared(product: Product) -> tuple[Property, ...]:
+    """All properties in full, with the values that they have, each once."""
+    known = {each.key: each for each in product.declared}
+    properties: dict[str, Property] = {}
+    for name, value in product.properties:
+        key = NO_XML.sub("\ufffd", name)
+        plain = known.get(name) or Property(key=key, user_configurable=True)
+        if key and key not in properties:
+            properties[key] = dataclasses.replace(
+                plain,
+                key=key,
+                value=NO_XML.sub("\ufffd", value),
+                type=cleaned(plain.type) or "string",
+                qualifiers=NO_XML.sub("\ufffd", plain.qualifiers),
+                label=cleaned(plain.label),
+                description=cleaned(plain.description),
+            )
+    return tuple(properties.values())
 
 
 # Devices
@@ -210,6 +241,7 @@ def _placed(number: int, disk: MachineDisk, taken: set[tuple[str, int, int]]) ->
     return dataclasses.replace(
         disk,
         label=cleaned(disk.label) or f"Hard disk {number}",
+        resource_type=DISK,
         bus=bus,
         bus_model=_model(bus, cleaned(disk.bus_model)) if disk.bus == bus else MODELS[bus],
         address=address,
