@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xenimage.checks.package import openstack, proxmox, virtualbox, vmware, xcpng
-from xenimage.checks.package.words import INFO, kind
+from xenimage.checks.package.words import INFO, WARNING, kind
 from xenimage.model.kind import Mend, by_code
 
 GENERAL = (
@@ -16,31 +16,31 @@ GENERAL = (
         "Run xenimage package check on it, without --no-verify.",
         mend=Mend.NONE,
     ),
-    FindingKind(
-        code="package.property.contradiction",
-        title="Package that says other than its disk",
-        severity=Severity.WARNING,
-        what="The package asks for {name}={claim}, but what is on the disk asks for {found}.",
-        why="{reason} The disk is believed: what a package says of its machine may be older, or of its host alone.",
-        act="Nothing, unless you know better: --property {name}={claim}.",
+    kind(
+        WARNING,
+        "property.contradiction",
+        "Package that says other than its disk",
+        "The package asks for {name}={claim}, but what is on the disk asks for {found}.",
+        "{reason} The disk is believed: what a package says of its machine may be older, or of its host alone.",
+        "Nothing, unless you know better: --property {name}={claim}.",
         mend=Mend.CHOICE,
     ),
-    FindingKind(
-        code="package.firmware",
-        title="Machine with another firmware than the target has",
-        severity=Severity.WARNING,
-        what="The machine {machine!r} started with {firmware}, and servers of {profile} start with {known} alone.",
-        why="A disk that only the one firmware starts does not start with the other. It was not found out which do.",
-        act="Let the guest be looked at, or choose another profile (xenimage profile list).",
+    kind(
+        WARNING,
+        "firmware",
+        "Machine with another firmware than the target has",
+        "The machine {machine!r} started with {firmware}, and servers of {profile} start with {known} alone.",
+        "A disk that only the one firmware starts does not start with the other. It was not found out which do.",
+        "Let the guest be looked at, or choose another profile (xenimage profile list).",
         mend=Mend.CHOICE,
     ),
-    FindingKind(
-        code="package.disk.size",
-        title="Disk of another size than the package says",
-        severity=Severity.WARNING,
-        what="The disk {disk!r} has {size} bytes, and the package says {capacity}.",
-        why="The disk itself is believed. Others may believe the package, and make a disk that is too small.",
-        act="Check that the disk has the size that its guest expects.",
+    kind(
+        WARNING,
+        "disk.size",
+        "Disk of another size than the package says",
+        "The disk {disk!r} has {size} bytes, and the package says {capacity}.",
+        "The disk itself is believed. Others may believe the package, and make a disk that is too small.",
+        "Check that the disk has the size that its guest expects.",
         mend=Mend.CHOICE,
     ),
 )
