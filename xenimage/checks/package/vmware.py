@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _BY = ("VMware",)
 _STARTUP = "Envelope/StartupSection"
 _FOREIGN = "VirtualSystemOtherConfigurationData"
+_SEVERAL = "ovf.machine.hardware"
 _COMMON = frozenset({"sha1", "sha256", "sha512"})
 _SOUND = frozenset({"vendor's device", "sound card"})
 KINDS = (
@@ -93,7 +94,8 @@ KINDS = (
         "vmware.hardware",
         "Hardware of another hypervisor",
         "The machine asks for hardware of the type {types}.",
-        "VMware knows vmx-7 and others of that form, and says that the hardware family is not supported.",
+        "VMware knows vmx-7 and others of that form, and says that the hardware family is not supported; ovftool goes"
+        " on with --lax.",
         CONVERT,
         refused_by=_BY,
     ),
@@ -102,12 +104,13 @@ KINDS = (
         "vmware.device",
         "Devices as VirtualBox calls them",
         "The machine has an AHCI controller in VirtualBox's words: {disks}.",
-        "VMware calls it vmware.sata.ahci, and does not know this one.",
+        "VMware calls it vmware.sata.ahci, and does not know this one; ovftool goes on with --lax.",
         CONVERT,
         refused_by=_BY,
         cases={
             "sound": Wording(
-                what="The machine has VirtualBox's sound card.", why="VMware does not know it, and refuses the package."
+                what="The machine has VirtualBox's sound card.",
+                why="VMware does not know it; ovftool goes on with --lax.",
             ),
         },
     ),
@@ -191,9 +194,12 @@ def _check_disks(package: Package) -> Iterator[Finding]:
 
 
 def _check_hardware(package: Package) -> Iterator[Finding]:
+    # Of several descriptions VMware takes its own, and another one was read.
+    alone = not any(each.code == _SEVERAL for each in package.findings)
     foreign = [
         kind
         for machine in package.machines
+        if alone
         for kind in machine.virtual_system_types
         if not any(each.lower().startswith("vmx-") for each in machine.virtual_system_types)
     ]

@@ -162,7 +162,7 @@ def package_pairs(package: Package) -> list[tuple[str, object]]:
         ("written by", package.producer),
         ("name", package.name),
         ("files", f"{len(package.files)}, {size_text(size)}" if size else ""),
-        ("manifest", _manifest(package)),
+        ("checksums" if package.kind == "xva" else "manifest", _manifest(package)),
         ("signature", _with(proof.signature, proof.signer)),
         ("encryption", proof.encryption),
         *[("network", _with(each.name, each.description)) for each in package.networks],

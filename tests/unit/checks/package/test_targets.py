@@ -144,6 +144,11 @@ class TargetTest(TestCase):
         ):
             self.assertEqual([], list(TARGETS["vmware"](dataclasses.replace(PACKAGE, **changes))), changes)
 
+    def test_vmware_has_its_own_of_several_descriptions_of_hardware(self) -> None:
+        several = dataclasses.replace(STRUCTURE, code="ovf.machine.hardware", where="")
+        changes = {"findings": (several,), **machine(virtual_system_types=("xen3",))}
+        self.assertEqual([], list(TARGETS["vmware"](dataclasses.replace(PACKAGE, **changes))))
+
     def test_sound_of_virtualbox(self) -> None:
         changes = machine(virtual_system_types=("virtualbox-2.2",), ignored=("vendor's device",))
         found = list(TARGETS["vmware"](dataclasses.replace(PACKAGE, **changes)))
