@@ -15,7 +15,7 @@ from tests.base import TestCase
 from tests.builders.pattern import pattern
 from xenimage.containers.ovf.writer import write_ova
 from xenimage.containers.ovf.writing import NewPackage, OvfOptions
-from xenimage.engine.diskfiles import disk_content
+from xenimage.engine.diskfiles import DiskFiles, disk_content
 from xenimage.formats.raw import open_raw
 from xenimage.limits import STRICT
 from xenimage.model.machine import Machine, MachineDisk, Nic, Product
@@ -70,7 +70,7 @@ class CotTest(TestCase):
             path.write_bytes(data)
             disk = open_raw(open_file(path), STRICT)
             self.addCleanup(disk.close)
-            contents[name] = disk_content(disk, form, STRICT, jobs=2, timestamp=1577836800, progress=Silent())
+            contents[name] = disk_content(disk, DiskFiles(format=form, jobs=2, timestamp=1577836800), STRICT, Silent())
         sink = FileSink(str(self.scratch / "web.ova"))
         self.addCleanup(sink.close)
         # It takes SHA-1 for the digest of each OVF 1.x.

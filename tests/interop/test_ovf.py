@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from tests.builders.pattern import pattern
 from xenimage.containers.ovf.folder import open_ovf
 from xenimage.containers.ovf.writer import write_ova, write_ovf
 from xenimage.containers.ovf.writing import NewPackage, OvfOptions
-from xenimage.engine.diskfiles import disk_content
+from xenimage.engine.diskfiles import DiskFiles, disk_content
 from xenimage.formats.raw import open_raw
 from xenimage.limits import STRICT
 from xenimage.model.machine import Machine, MachineDisk
@@ -35,21 +36,23 @@ EPOCH_2020 = 1577836800
 
 @ddt.ddt
 class OvfTestCase(TestCase):
-    def package(self, form: str, jobs: int = 2) -> NewPackage:
+    def package(self, form: str, jobs: int = 2, *, forward: bool = False) -> NewPackage:
         contents = {}
+        files = DiskFiles(format=form, jobs=jobs, timestamp=EPOCH_2020, forward=forward)
         for name, data in DISKS.items():
             path = self.scratch / f"{name}.raw"
             path.write_bytes(data)
             disk = open_raw(open_file(path), STRICT)
             self.addCleanup(disk.close)
-            contents[name] = disk_content(disk, form, STRICT, jobs=jobs, timestamp=EPOCH_2020, progress=Silent())
+            contents[name] = disk_content(disk, files, STRICT, Silent())
         return NewPackage(machines=[MACHINE], disks=contents)
 
     def archive(self, form: str, **options: Any) -> pathlib.Path:
         path = self.scratch / "web.ova"
         sink = FileSink(str(path), force=True)
         self.addCleanup(sink.close)
-        write_ova(sink, self.package(form), OvfOptions(disk_format=form, **options))
+        forward = options.get("compress_archive", False)
+        write_ova(sink, self.package(form, forward=forward), OvfOptions(disk_format=form, **options))
         sink.flush()
         sink.commit()
         return path
@@ -87,6 +90,15 @@ class OvfTestCase(TestCase):
         target = self.unpacked(path)
         self.assert_disks(target, form)
         self.assert_manifest(target)
+
+    @ddt.data("vmdk", "vhd")
+    def test_a_packed_archive(self, form: str) -> None:
+        plain = self.archive(form).read_bytes()
+        path = self.archive(form, compress_archive=True, jobs=2)
+        self.run_tool("gzip", "-t", "-v", path, "--suffix", ".ova")
+        os.rename(path, self.scratch / "web.ova.gz")
+        self.run_tool("gzip", "-d", "web.ova.gz")
+        self.assert_same_bytes(plain, (self.scratch / "web.ova").read_bytes())
 
     @ddt.data("vmdk", "vhd")
     def test_a_directory(self, form: str) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from xenimage.containers.ovf.writing import Content
 from xenimage.engine.mapper import map_blocks
 from xenimage.engine.passes import ContentId, Passes, content_uuid, random_uuid
 from xenimage.engine.planner import target_size
+from xenimage.exceptions import TransferError
 from xenimage.formats.vhd.layout import BLOCK_SIZE
 from xenimage.formats.vhd.writer import BITMAP, GAP, NewVhd
 from xenimage.formats.vmdk.writer import Grain, NewVmdk, VmdkWriter, pack_grains
@@ -36,6 +38,24 @@ def write_vhd(passes: Passes, vhd: NewVhd, sink: PatchSink, *, random: bool = Fa
     return len(marks) * BLOCK_SIZE
 
 
+def write_vhd_forward(passes: Passes, vhd: NewVhd, sink: PatchSink) -> int:
+    """Write the same, the head first: the disk is read twice, once for what the head tells. Guest bytes stored.
+
+    :raises TransferError: it was not the same both times.
+    """
+    marks = [(block.number, block.mark) for block in passes.blocks("looking", lambda _number, _data: None)]
+    uuid = content_uuid(vhd, marks)
+    sink.write([vhd.head(uuid, [number for number, _ in marks])])
+    written: list[tuple[int, bytes]] = []
+    for block in passes.blocks("vhd", lambda _number, data: bytes(data)):
+        sink.write([bytes(GAP if written else vhd.first_block - vhd.head_size), block.packed])
+        written.append((block.number, block.mark))
+    if written != marks:
+        raise TransferError("the source changed while it was read", expected="the same bytes twice")
+    sink.write([vhd.footer(uuid)])
+    return len(marks) * BLOCK_SIZE
+
+
 def write_vmdk(
     passes: Passes, new: NewVmdk, sink: PatchSink, *, random: bool = False, content_id: bytes | None = None
 ) -> int:
@@ -59,18 +79,31 @@ def write_vmdk(
     return writer.stored
 
 
-def disk_content(disk: Disk, form: str, limits: Limits, *, jobs: int, timestamp: int, progress: Progress) -> Content:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DiskFiles:
+    """How disks become files of a package."""
+
+    format: str
+    """``vhd`` or ``vmdk``"""
+    jobs: int
+    """threads"""
+    timestamp: int
+    """of a VHD, Unix seconds, from 2000-01-01 on"""
+    forward: bool = False
+    """whether a VHD is written from its start to its end, for which its disk is read twice"""
+
+
+def disk_content(disk: Disk, files: DiskFiles, limits: Limits, progress: Progress) -> Content:
     """A disk as content of a package.
 
-    :param form: ``vhd`` or ``vmdk``.
-    :param timestamp: of the VHD, Unix seconds, from 2000-01-01 on.
     :raises UnsupportedError: larger than a VHD can be.
     """
     mapped = map_blocks(disk, limits)
-    passes = Passes(disk=disk, ranges=mapped.ranges, jobs=jobs, progress=progress)
-    if form == "vhd":
-        vhd = NewVhd(virtual_size=target_size(disk.facts.virtual_size), timestamp=timestamp)
-        return Content(size=vhd.virtual_size, write=lambda sink, _name: write_vhd(passes, vhd, sink))
+    passes = Passes(disk=disk, ranges=mapped.ranges, jobs=files.jobs, progress=progress)
+    if files.format == "vhd":
+        vhd = NewVhd(virtual_size=target_size(disk.facts.virtual_size), timestamp=files.timestamp)
+        writer = write_vhd_forward if files.forward else write_vhd
+        return Content(size=vhd.virtual_size, write=lambda sink, _name: writer(passes, vhd, sink))
     size = round_up(disk.facts.virtual_size, SECTOR)
 
     def write(sink: PatchSink, name: str) -> int:

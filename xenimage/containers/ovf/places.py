@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from xenimage.model.transfer import PatchSink
 from xenimage.sinks.file import FileSink, make_directory
 from xenimage.streams import tar
+from xenimage.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,11 +23,15 @@ class PatchedFile(PatchSink, Protocol):
 
 
 class Tar:
-    """An archive. Members stand in the order in which they are reserved or opened."""
+    """An archive. Members stand in the order in which they are reserved or opened.
 
-    def __init__(self, sink: PatchedFile, mtime: int) -> None:
+    :param holes: whether what a member leaves out behind its start may be left out of the sink too.
+    """
+
+    def __init__(self, sink: PatchedFile, mtime: int, *, holes: bool = True) -> None:
         self._sink = sink
         self._mtime = mtime
+        self._holes = holes
 
     def reserve(self, name: str, size: int) -> _Room:
         """Leave room for a member of which only the size is known."""
@@ -38,7 +43,7 @@ class Tar:
     def open(self, name: str) -> _Member:
         """Begin a member of which only the name is known. The one before has ended."""
         self._sink.skip(tar.BLOCK)
-        return _Member(self._sink, name, self._mtime)
+        return _Member(self._sink, name, self._mtime, holes=self._holes)
 
     def finish(self) -> None:
         """End the archive."""
@@ -61,8 +66,9 @@ class _Room:
 class _Member:
     """See :class:`xenimage.containers.ovf.newfile.Placed`."""
 
-    def __init__(self, sink: PatchedFile, name: str, mtime: int) -> None:
+    def __init__(self, sink: PatchedFile, name: str, mtime: int, *, holes: bool) -> None:
         self._sink = sink
+        self._holes = holes
         self._name = name
         self._mtime = mtime
         self._start = sink.size
@@ -73,7 +79,11 @@ class _Member:
         self.size += sum(map(len, parts))
 
     def skip(self, length: int) -> None:
-        self._sink.skip(length)
+        if self._holes or not self.size:
+            self._sink.skip(length)
+        else:
+            for start in range(0, length, MIB):
+                self._sink.write([bytes(min(MIB, length - start))])
         self.size += length
 
     def patch(self, offset: int, data: bytes | bytearray | memoryview) -> None:
@@ -84,7 +94,7 @@ class _Member:
 
     def end(self) -> None:
         self._sink.patch(self._start - tar.BLOCK, tar.ustar_header(self._name, self.size, self._mtime))
-        self._sink.skip(-self.size % tar.BLOCK)
+        self._sink.write([bytes(-self.size % tar.BLOCK)])
 
 
 class Folder:

@@ -66,7 +66,15 @@ def write_ova(sink: PatchedFile, new: NewPackage, options: OvfOptions, progress:
     :raises TransferError: the sink failed. And whatever writing the disks raises.
     """
     package = _Package(new, options)
-    archive = Tar(sink, options.timestamp)
+    if not options.compress_archive:
+        return _write_archive(Tar(sink, options.timestamp), package, options, progress)
+    with contextlib.closing(GzipSink(sink, options.jobs, late=True)) as packed:
+        receipt = _write_archive(Tar(packed, options.timestamp, holes=False), package, options, progress)
+        packed.end()
+    return receipt
+
+
+def _write_archive(archive: Tar, package: _Package, options: OvfOptions, progress: Progress) -> OvfReceipt:
     head = archive.reserve(package.descriptor_name, len(package.descriptor({})))
     early = not options.chunk_size
     tail = [archive.reserve(name, length) for name, length in package.proof_sizes()] if early else []

@@ -69,6 +69,8 @@ class OvfOptions:
     """bytes of the pieces that files are split into; None for whole files. VirtualBox reads no pieces."""
     compress: bool = False
     """whether each file is deflated with gzip"""
+    compress_archive: bool = False
+    """whether an archive is deflated as a whole. It cannot be read back: what *disks* write must not be patched."""
     sign: tuple[str, str] | None = None
     """paths of a private key and its certificate, both PEM"""
     timestamp: int = 0
