@@ -15,10 +15,12 @@ from tests.builders.pattern import pattern
 from xenimage.containers.ovf.folder import open_ovf
 from xenimage.containers.ovf.writer import write_ova, write_ovf
 from xenimage.containers.ovf.writing import NewPackage, OvfOptions
+from xenimage.containers.registry import open_container
 from xenimage.engine.diskfiles import DiskFiles, disk_content
 from xenimage.formats.raw import open_raw
 from xenimage.limits import STRICT
 from xenimage.model.machine import Machine, MachineDisk
+from xenimage.model.plan import PackageChoice
 from xenimage.model.transfer import Silent
 from xenimage.sinks.file import FileSink
 from xenimage.sources.file import open_file
@@ -120,6 +122,28 @@ class OvfTestCase(TestCase):
             (target / f"web-disk{number}.{form}.gz").write_bytes(b"".join(piece.read_bytes() for piece in pieces))
             self.run_tool("gzip", "-d", target / f"web-disk{number}.{form}.gz")
         self.assert_disks(target, form)
+
+    @ddt.data(
+        {"form": "vmdk"},
+        {"form": "vhd"},
+        {"form": "vmdk", "compress_archive": True},
+        {"form": "vhd", "compress_archive": True},
+        {"form": "vmdk", "chunk_size": 100_000},
+        {"form": "vhd", "compress": True, "chunk_size": 9999},
+    )
+    def test_we_read_it_ourselves(self, options: dict[str, Any]) -> None:
+        package = open_container(str(self.archive(**options)), STRICT, PackageChoice())
+        self.addCleanup(package.close)
+        proof, findings = package.prove(Silent())
+        self.assertEqual(("verified", ("sha256",), ()), (proof.manifest, proof.algorithms, findings))
+        self.assertEqual((), package.package.findings)
+        (machine,) = package.package.machines
+        for each, data in zip(machine.disks, DISKS.values(), strict=True):
+            disk = package.disk(each)
+            found = bytearray(disk.facts.virtual_size)
+            disk.read_into(0, memoryview(found))
+            disk.close()
+            self.assert_same_bytes(data, bytes(found))
 
     @ddt.data("sha1", "sha256", "sha512")
     def test_openssl_verifies_the_signature(self, digest: str) -> None:

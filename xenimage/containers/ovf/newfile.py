@@ -29,6 +29,9 @@ _ZEROS = bytes(MIB)
 class Placed(PatchSink, Protocol):
     """A piece where it is stored: a member of an archive, or a file in a directory."""
 
+    def blank(self, length: int) -> None:
+        """Put zeros behind what was written, which nobody fills in."""
+
     def read_into(self, offset: int, buffer: memoryview) -> int:
         """Read back what was written; how many bytes came."""
 
@@ -71,12 +74,15 @@ class _Piece:
                 self._digest.update(part)
 
     def skip(self, length: int) -> None:
-        # What is left out at the start is a head that comes when all is known; elsewhere it stays zeros.
-        self._passing = self._passing and self.placed.size > 0
+        """Leave out what comes when all is known."""
+        self._passing = False
         self.placed.skip(length)
+
+    def blank(self, length: int) -> None:
+        self.placed.blank(length)
         while self._passing and length:
             count = min(length, len(_ZEROS))
-            self._digest.update(_ZEROS[:count])
+            self._digest.update(memoryview(_ZEROS)[:count])
             length -= count
 
     def patch(self, offset: int, data: memoryview) -> None:
@@ -154,12 +160,16 @@ class NewFile:
                 view = view[room:] if room is not None else view[:0]
 
     def skip(self, length: int) -> None:
-        """Leave *length* bytes out, as zeros, or for :meth:`patch`."""
+        """Leave *length* bytes out: at the start for :meth:`patch`, elsewhere they are zeros."""
+        head = not self.size
         self.size += length
         while length:
             piece, room = self._room()
             count = length if room is None else min(length, room)
-            piece.skip(count)
+            if head:
+                piece.skip(count)
+            else:
+                piece.blank(count)
             length -= count
 
     def patch(self, offset: int, data: bytes | bytearray | memoryview) -> None:

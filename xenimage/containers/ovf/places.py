@@ -25,7 +25,7 @@ class PatchedFile(PatchSink, Protocol):
 class Tar:
     """An archive. Members stand in the order in which they are reserved or opened.
 
-    :param holes: whether what a member leaves out behind its start may be left out of the sink too.
+    :param holes: whether zeros of a member may be left out of the sink.
     """
 
     def __init__(self, sink: PatchedFile, mtime: int, *, holes: bool = True) -> None:
@@ -79,7 +79,11 @@ class _Member:
         self.size += sum(map(len, parts))
 
     def skip(self, length: int) -> None:
-        if self._holes or not self.size:
+        self._sink.skip(length)
+        self.size += length
+
+    def blank(self, length: int) -> None:
+        if self._holes:
             self._sink.skip(length)
         else:
             for start in range(0, length, MIB):
@@ -156,6 +160,10 @@ class Folder:
 
 class _File(FileSink):
     """See :class:`xenimage.containers.ovf.newfile.Placed`."""
+
+    def blank(self, length: int) -> None:
+        """Leave *length* bytes out."""
+        self.skip(length)
 
     def end(self) -> None:
         """Do nothing: the file stays open for what is patched and read back."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import hashlib
+import io
 import os
 import tarfile
 from typing import TYPE_CHECKING, Any
@@ -189,6 +190,17 @@ class WriterTestCase(TestCase):
         described = read_descriptor(files["Bucher-web.ovf"], STRICT)
         self.assertEqual({"gzip"}, {file.compression for file in described.files.values()})
         self.assertEqual("Bucher-web-disk1.vmdk.gz", described.files["disk1"].name)
+
+    @ddt.data({}, {"jobs": 3}, {"chunk_size": MIB}, {"compress": True})
+    def test_a_deflated_archive(self, options: dict[str, Any]) -> None:
+        disks = {name: Content(size=MIB, write=forward(data)) for name, data in (("a", FIRST), ("b", SECOND))}
+        plain = self.archive(new(disks=disks), **options).read_bytes()
+        packed = self.archive(new(disks=disks), "x.ova.gz", compress_archive=True, **options).read_bytes()
+        self.assert_same_bytes(plain, gzip.decompress(packed))
+
+    def test_what_is_patched_cannot_be_in_a_deflated_archive(self) -> None:
+        with self.assertRaises(io.UnsupportedOperation):
+            self.archive(compress_archive=True)
 
     def test_a_directory(self) -> None:
         key, certificate = make_pair(self.scratch)
