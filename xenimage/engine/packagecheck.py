@@ -17,7 +17,7 @@ from xenimage.model.finding import Severity
 from xenimage.model.report import PackageReport, PackageStep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
     from xenimage.limits import Limits
     from xenimage.model.finding import Finding
@@ -61,12 +61,13 @@ def _of_target(package: Package, target: str) -> Iterator[Finding]:
 
 def _steps(package: Package, machines: Sequence[Machine]) -> Iterator[PackageStep]:
     """What makes a bundle of each disk that has content."""
-    names = [each for machine in package.machines for each in (machine.identifier, machine.name, machine.uuid)]
+    names = {each for machine in package.machines for each in (machine.identifier, machine.name, machine.uuid)}
+    wanted = {machine.identifier for machine in machines}
     for place, machine in enumerate(package.machines, 1):
-        stored = [(number, disk) for number, disk in enumerate(machine.disks, 1) if disk.file]
-        if machine not in machines:
+        if machine.identifier not in wanted:
             continue
-        ids = [each for disk in machine.disks for each in (disk.identifier, disk.label)]
+        stored = [(number, disk) for number, disk in enumerate(machine.disks, 1) if disk.file]
+        ids = {each for disk in machine.disks for each in (disk.identifier, disk.label)}
         for number, disk in stored:
             choice = ["--vm", _choice(place, machine.identifier, names)] if len(package.machines) > 1 else []
             if len(machine.disks) > 1:
@@ -82,7 +83,7 @@ def _steps(package: Package, machines: Sequence[Machine]) -> Iterator[PackageSte
             )
 
 
-def _choice(number: int, identifier: str, names: Sequence[str]) -> str:
+def _choice(number: int, identifier: str, names: Container[str]) -> str:
     """The number, unless something is called by it: a name goes before a number."""
     return identifier if str(number) in names else str(number)
 

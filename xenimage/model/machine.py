@@ -119,6 +119,8 @@ class Machine:
     cpus_max: int | None = None
     cores_per_socket: int | None = None
     memory: int | None = None
+    memory_number: int | None = None
+    """what an OVF says beside the units of it, which some importers pass over"""
     firmware: str = ""
     """``bios``, ``uefi``; empty where it is not said"""
     secure_boot: bool | None = None

@@ -1,7 +1,8 @@
 """What Proxmox VE makes of a package.
 
 Source: pve-storage, PVE/GuestImport/OVF.pm. It looks for disk drives (``ResourceType`` 17) one by one, wants each on a
-controller, takes the names of all machines for one, and refuses files with other names than it knows.
+controller, takes the names of all machines for one and every amount of memory for MiB, and refuses files with other
+names than it knows.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from xenimage.checks.package.words import (
     types_of,
 )
 from xenimage.model.kind import by_code
+from xenimage.units import MIB, format_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,6 +68,14 @@ KINDS = (
         "Divide the package with xenimage package split, and import each machine.",
     ),
     kind(
+        WARNING,
+        "proxmox.memory",
+        "Memory in other units than MiB",
+        "The descriptor gives the memory of {machines} in other units than MiB.",
+        "Proxmox takes the number for MiB, whatever the units: the machine gets another amount.",
+        "Set the memory after the import, or write the package anew with xenimage package convert.",
+    ),
+    kind(
         ERROR,
         "proxmox.name",
         "Names that Proxmox refuses",
@@ -96,6 +106,13 @@ def check(package: Package) -> Iterator[Finding]:
         yield _found("disk.controller", disks=loose)
     if len(package.machines) > 1:
         yield _found("machines", count=len(package.machines))
+    units = [
+        f"{each.name!r} ({format_size(each.memory)} as {each.memory_number})"
+        for each in package.machines
+        if each.memory and each.memory_number and each.memory != each.memory_number * MIB
+    ]
+    if units:
+        yield _found("memory", machines=listed(units))
     names = [repr(each.name) for each in package.files if not _NAME.fullmatch(each.name)]
     if names:
         yield _found("name", names=listed(names))

@@ -86,6 +86,7 @@ class Hardware:
     cpus: int | None = None
     cores_per_socket: int | None = None
     memory: int | None = None
+    memory_number: int | None = None
     tpm: bool = False
     disks: tuple[MachineDisk, ...] = ()
     nics: tuple[Nic, ...] = ()
@@ -123,6 +124,7 @@ class HardwareReader:
             cpus=self._cpus(items),
             cores_per_socket=self._cores(items),
             memory=self._memory(items),
+            memory_number=_only([item.number("virtualquantity") for item in items if item.type == layout.MEMORY]),
             tpm=any("vtpm" in item.fields.get("resourcesubtype", "").lower() for item in items),
             disks=self._drives(items, controllers),
             nics=tuple(self._nic(item) for item in items if item.type == layout.ETHERNET),
@@ -306,6 +308,10 @@ def _known(said: str, *tables: Mapping[str, object]) -> str:
         if spelling and any(spelling in table for table in tables):
             return spelling
     return ""
+
+
+def _only(numbers: list[int | None]) -> int | None:
+    return numbers[0] if len(numbers) == 1 else None
 
 
 def _bus(controller: Item) -> str:

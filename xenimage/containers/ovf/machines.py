@@ -108,6 +108,7 @@ class MachineReader:
             cpus_max=cpus_max if cpus_max and cpus_max < _NO_LIMIT else None,
             cores_per_socket=hardware.cores_per_socket,
             memory=hardware.memory,
+            memory_number=hardware.memory_number,
             firmware=self._firmware(element, settings),
             secure_boot=self._secure_boot(element, settings),
             tpm=hardware.tpm,

@@ -71,6 +71,7 @@ TABLE: tuple[tuple[str, dict[str, Any], str, str, str], ...] = (
     ("proxmox", disk(resource_type=19), "disk.type", "error", "of the ResourceType 19 instead of 17: disk 1."),
     ("proxmox", disk(bus="", bus_model=""), "disk.controller", "error", "no controller: disk 1."),
     ("proxmox", TWO, "machines", "warning", "has 2 machines."),
+    ("proxmox", machine(memory=4 * GIB, memory_number=4), "memory", "warning", "memory of 'web' (4 GiB as 4) in"),
     ("proxmox", file(name="плата.vmdk"), "name", "error", "'плата.vmdk'."),
     ("virtualbox", {"kind": "xva"}, "kind", "error", "of the kind XVA."),
     ("virtualbox", {"compression": "gzip"}, "kind", "error", "packed as a whole, with gzip."),

@@ -183,6 +183,11 @@ class ContentTest(TestCase):
         machine = read(build.envelope(build.machine(more=section))).machines[0]
         self.assertEqual(("a", "b", "c"), machine.products[0].passwords)
 
+    def test_memory_as_it_stands_there(self) -> None:
+        for units, number, size in (("byte * 2^20", 512, 512 * MIB), ("GigaBytes", 512, 512 * GIB)):
+            found = read(build.envelope(build.machine(build.ITEMS.replace("byte * 2^20", units)))).machines[0]
+            self.assertEqual((number, size), (found.memory_number, found.memory))
+
     def test_what_an_item_calls_a_disk(self) -> None:
         self.assertEqual([17], [each.resource_type for each in read(build.envelope()).machines[0].disks])
         self.assertEqual([19, 19], [each.resource_type for each in read(build.citrix()).machines[0].disks])
