@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import re
@@ -50,7 +51,7 @@ def check(options: PackageCheckOptions, limits: Limits, progress: Progress) -> P
         target=options.target,
         verdict=judge(findings),
         findings=findings,
-        steps=tuple(_steps(package, machines)) if options.target == OPENSTACK else (),
+        steps=tuple(_steps(package, machines, source.choice.deployment)) if options.target == OPENSTACK else (),
     )
 
 
@@ -59,20 +60,26 @@ def _of_target(package: Package, target: str) -> Iterator[Finding]:
         yield from TARGETS[target](package)
 
 
-def _steps(package: Package, machines: Sequence[Machine]) -> Iterator[PackageStep]:
-    """What makes a bundle of each disk that has content."""
+def _steps(package: Package, machines: Sequence[Machine], deployment: str) -> Iterator[PackageStep]:
+    """What makes a bundle of each disk that has content.
+
+    :param deployment: the option that was asked for.
+    """
     names = {each for machine in package.machines for each in (machine.identifier, machine.name, machine.uuid)}
+    stems = collections.Counter(_stem(machine) for machine in package.machines)
     wanted = {machine.identifier for machine in machines}
     for place, machine in enumerate(package.machines, 1):
         if machine.identifier not in wanted:
             continue
         stored = [(number, disk) for number, disk in enumerate(machine.disks, 1) if disk.file]
         ids = {each for disk in machine.disks for each in (disk.identifier, disk.label)}
+        stem = _stem(machine) if stems[_stem(machine)] == 1 else f"{_stem(machine)}-vm{place}"
         for number, disk in stored:
-            choice = ["--vm", _choice(place, machine.identifier, names)] if len(package.machines) > 1 else []
+            choice = _choice("--vm", place, machine.identifier, names) if len(package.machines) > 1 else []
             if len(machine.disks) > 1:
-                choice += ["--disk", _choice(number, disk.identifier, ids)]
-            output = _file_name(machine, number if len(stored) > 1 else 0)
+                choice += _choice("--disk", number, disk.identifier, ids)
+            choice += [f"--deployment={deployment}"] if deployment else []
+            output = f"{stem}-{number}.tgz" if len(stored) > 1 else f"{stem}.tgz"
             yield PackageStep(
                 machine=machine.name,
                 number=number,
@@ -83,12 +90,14 @@ def _steps(package: Package, machines: Sequence[Machine]) -> Iterator[PackageSte
             )
 
 
-def _choice(number: int, identifier: str, names: Container[str]) -> str:
-    """The number, unless something is called by it: a name goes before a number."""
-    return identifier if str(number) in names else str(number)
+def _choice(option: str, number: int, identifier: str, names: Container[str]) -> list[str]:
+    """The number, unless something is called by it: a name goes before a number.
+
+    A name in one word with its option: it may begin with a hyphen.
+    """
+    return [f"{option}={identifier}"] if str(number) in names else [option, str(number)]
 
 
-def _file_name(machine: Machine, number: int) -> str:
-    """A name for a bundle that no shell and no file system minds. *number*: of the disk, 0 if it is the only one."""
-    stem = _NO_NAME.sub("-", machine.name)[:_NAME_LENGTH].strip("-.") or "disk"
-    return f"{stem}-{number}.tgz" if number else f"{stem}.tgz"
+def _stem(machine: Machine) -> str:
+    """A name for a file that no shell and no file system minds."""
+    return _NO_NAME.sub("-", machine.name)[:_NAME_LENGTH].strip("-.") or "disk"

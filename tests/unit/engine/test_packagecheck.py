@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import shlex
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from tests.base import TestCase
 from tests.builders import ovf as build
 from tests.unit.cli.support import CliTestCase
+from tests.unit.containers.ovf.test_parts import KNOWN
 from xenimage import api
 from xenimage.exceptions import UsageError
 from xenimage.model.plan import PackageCheckOptions, PackageChoice, SourceOptions
@@ -57,6 +59,14 @@ class CheckTest(PackageCase):
         self.assertEqual(["package.unverified"], [each.code for each in report.findings])
         self.assertIs(Verdict.SOUND, report.verdict)
 
+    def test_an_encrypted_one_without_its_password(self) -> None:
+        security = build.security(base64.b64encode(KNOWN).decode())
+        descriptor = build.citrix("disk.raw", security=security, attributes='Id="xen_1"')
+        report = self.check(self.package(descriptor))
+        said = {each.code: each.what for each in report.findings}
+        self.assertIn("is encrypted, expected the password", said["ovf.disk.content"])
+        self.assertEqual(("citrix", "verified"), (report.package.proof.encryption, report.package.proof.manifest))
+
     def test_an_unknown_target(self) -> None:
         with self.assertRaisesRegex(UsageError, "there is no target 'kvm', expected one of openstack-xenserver, "):
             self.check(self.package(self.two_disks()), "kvm")
@@ -83,12 +93,23 @@ class StepsTest(PackageCase):
         )
 
     def test_machines_are_chosen_by_number_unless_one_is_called_so(self) -> None:
-        for name, words in (("db", ("--vm 1", "--vm 2")), ("1", ("--vm vm", "--vm 2"))):
+        for name, words in (("db", ("--vm 1", "--vm 2")), ("1", ("--vm=vm", "--vm 2"))):
             content = build.machine() + build.machine(identifier="other", name=name)
             path = self.package(build.envelope(content))
             found = self.commands(self.check(path, "openstack-xenserver"))
             for command, word in zip(found, words, strict=True):
                 self.assertIn(f" {word} ", command)
+
+    def test_machines_of_one_name_get_files_of_their_own(self) -> None:
+        path = self.package(build.envelope(build.machine() + build.machine(identifier="other")))
+        found = self.commands(self.check(path, "openstack-xenserver"))
+        self.assertEqual(["web-vm1.tgz", "web-vm2.tgz"], [each.rpartition(" ")[2] for each in found])
+
+    def test_the_deployment_option_goes_along(self) -> None:
+        section = '<DeploymentOptionSection><Info/><Configuration ovf:id="big"/></DeploymentOptionSection>'
+        path = self.package(build.envelope(sections=build.NETWORK + section))
+        found = self.commands(self.check(path, "openstack-xenserver", deployment="big"))
+        self.assertEqual([f"xenimage bundle create {path} --deployment=big --output web.tgz"], found)
 
     def test_the_machine_that_is_meant(self) -> None:
         path = self.package(build.envelope(build.machine() + build.machine(identifier="other", name="db")))
