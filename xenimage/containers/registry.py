@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import os
 import re
+import tarfile
 from typing import TYPE_CHECKING
 
 from xenimage.containers.vmx.dictionary import is_vmx
-from xenimage.exceptions import UnsupportedError, UsageError
+from xenimage.exceptions import FormatError, UnsupportedError, UsageError
 from xenimage.sources.file import open_file
 from xenimage.streams.unpacked import packed_kind
 from xenimage.units import KIB
 
 if TYPE_CHECKING:
     from xenimage.containers.base import Container
+    from xenimage.exceptions import XenimageError
     from xenimage.limits import Limits
     from xenimage.model.disk import ByteSource
     from xenimage.model.plan import PackageChoice
@@ -47,6 +49,8 @@ def kind_of(source: ByteSource, limits: Limits) -> str:
 
 def _kind(source: ByteSource, limits: Limits) -> str:
     head = source.read(0, min(source.size, _HEAD))
+    if _begins_with_descriptor(head):  # whatever else is wrong with it
+        return "ova"
     if head.startswith(_GZIP) or _is_packed(source) or _is_tar(head):
         return _kind_of_archive(source, limits)
     return _kind_of_text(head)
@@ -62,8 +66,15 @@ def _is_packed(source: ByteSource) -> bool:
 def _is_tar(head: bytes) -> bool:
     """Whether it may be a tar. XenServer writes headers without a magic number, as programs before POSIX did."""
     place, magic = _TAR
-    name = head[:100].partition(b"\0")[0].lower()
-    return head.startswith(magic, place) or name.startswith((b"ova.xml", b"ref:")) or name.endswith(b".ovf")
+    return head.startswith(magic, place) or head.lower().startswith((b"ova.xml\0", b"ref:"))
+
+
+def _begins_with_descriptor(head: bytes) -> bool:
+    try:
+        name = tarfile.TarInfo.frombuf(head[: tarfile.BLOCKSIZE], "utf-8", "surrogateescape").name
+    except tarfile.HeaderError:
+        return False
+    return name.lower().endswith(".ovf")
 
 
 def _kind_of_archive(source: ByteSource, limits: Limits) -> str:
@@ -100,8 +111,8 @@ def open_container(path: str, limits: Limits, choice: PackageChoice, *, kind: st
     """Open a package. Reads what describes it, and the names of what it consists of.
 
     :param kind: one of :data:`KINDS`, if it must be of that one.
-    :raises UsageError: no such file, or no package.
-    :raises FormatError: it is damaged. :class:`UnsupportedError`: of a version or form that is not read.
+    :raises UsageError: no such file, or of another kind than it must be.
+    :raises FormatError: it is no package, or damaged. :class:`UnsupportedError`: of a version or form that is not read.
     :raises UnsafeError: its description has a document type. :class:`LimitError`: a number passes its limit.
     """
     source = open_file(path)
@@ -124,12 +135,14 @@ def open_container(path: str, limits: Limits, choice: PackageChoice, *, kind: st
     return _FOLDERS[found](path, limits, choice)
 
 
-def _no_package(path: str, found: str, kind: str) -> UsageError:
-    return UsageError(
-        f"is of the kind {found}" if found else "is no package",
+def _no_package(path: str, found: str, kind: str) -> XenimageError:
+    if found:
+        return UsageError(f"is of the kind {found}", expected=kind, where=path)
+    return FormatError(
+        "is no package",
         expected=kind or f"one of {', '.join(KINDS)}",
         where=path,
-        tip="" if found else "Of a disk image: xenimage disk show. Of a bundle: xenimage bundle show.",
+        tip="Of a disk image: xenimage disk show. Of a bundle: xenimage bundle show.",
     )
 
 

@@ -15,7 +15,7 @@ from tests.builders import bundle, ovf, vmdk, vmx, xva
 from tests.builders.pattern import pattern
 from tests.unit.containers.xva.test_old import XML as APPLIANCE
 from xenimage.containers.registry import kind_of, open_container
-from xenimage.exceptions import UsageError, XenimageError
+from xenimage.exceptions import FormatError, UsageError, XenimageError
 from xenimage.limits import STRICT
 from xenimage.model.plan import PackageChoice
 from xenimage.sources.file import open_file
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 TEXT = ovf.envelope().decode()
 UTF16 = TEXT.replace("UTF-8", "UTF-16")
+ENORMOUS = bundle.tar([bundle.Entry("web.ovf", b"", size=1 << 60)])
 PACKAGES = {
     "ovf": ovf.envelope(),
     "ovf of the draft": ovf.draft(),
@@ -48,6 +49,9 @@ PACKAGES = {
     "xva by pzstd": b"\x50\x2a\x4d\x18\4\0\0\0size" + xva.make(pattern(0, MIB), compress="zstd"),
     "xva of metadata": xva.make(),
     "xva of the old form": APPLIANCE.encode(),
+    "ova": bundle.tar([bundle.Entry("web.ovf", ovf.envelope())]),
+    "ova with a size beyond all limits": ENORMOUS,
+    "ova with another file in front": bundle.tar([bundle.Entry("a", b"x"), bundle.Entry("web.OVF", ovf.envelope())]),
     "vmx": vmx.text(),
     "vmx of Windows": vmx.text(newline="\r\n"),
 }
@@ -154,7 +158,7 @@ class OpenTest(TestCase):
     def test_no_package(self, name: str) -> None:
         path = self.write(OTHERS[name])
         for kind, expected in (("", "one of ova, ovf, vmx, xva"), ("xva", "xva")):
-            with self.assertRaises(UsageError) as caught:
+            with self.assertRaises(FormatError) as caught:
                 self.opened(path, kind)
             self.assertEqual(f"{path}: is no package, expected {expected}", str(caught.exception).partition("\n")[0])
 
