@@ -43,6 +43,7 @@ from xenimage.api.images import (
 )
 from xenimage.api.knowledge import doctor, doctor_glance, finding_kinds, kit_images, profile, profiles, write_kit
 from xenimage.api.packages import PACKAGE_TARGETS, check_package, show_package
+from xenimage.api.packaging import convert_package, package_kind, plan_package, split_package
 
 __all__ = [
     "DEFAULT_PROFILE",
@@ -57,6 +58,7 @@ __all__ = [
     "connect_region",
     "convert_disk",
     "convert_layers",
+    "convert_package",
     "create_bundle",
     "create_image",
     "doctor",
@@ -67,10 +69,12 @@ __all__ = [
     "judge_image",
     "kit_images",
     "map_disk",
+    "package_kind",
     "plan_bundle",
     "plan_conversion",
     "plan_image",
     "plan_layers",
+    "plan_package",
     "profile",
     "profiles",
     "rebase_disk",
@@ -83,6 +87,7 @@ __all__ = [
     "show_image",
     "show_image_bundle",
     "show_package",
+    "split_package",
     "undo_repair",
     "usable_cpus",
     "write_kit",

@@ -171,6 +171,24 @@ def _package_show() -> type[Command]:
     return Show
 
 
+def _package_convert() -> type[Command]:
+    from xenimage.cli.commands.packaging import Convert
+
+    return Convert
+
+
+def _package_merge() -> type[Command]:
+    from xenimage.cli.commands.packaging import Merge
+
+    return Merge
+
+
+def _package_split() -> type[Command]:
+    from xenimage.cli.commands.packaging import Split
+
+    return Split
+
+
 def _profile_list() -> type[Command]:
     from xenimage.cli.commands.profile import ListProfiles
 
@@ -219,6 +237,11 @@ COMMANDS = {
         Entry("image properties", "Check the properties of an image in a cloud, and mend them", _image_properties),
         Entry("package show", "Show the machines in a package: OVF, OVA, XVA, VMX", _package_show),
         Entry("package check", "Check a package of machines, and what a target makes of it", _package_check),
+        Entry(
+            "package convert", "Write the machines of a package, or a disk image, as another package", _package_convert
+        ),
+        Entry("package split", "Write each machine of a package as a package of its own", _package_split),
+        Entry("package merge", "Put the machines of several packages into one", _package_merge),
         Entry("chain show", "Show which VHD is whose parent", _chain_show),
         Entry("finding list", "List all that a check can find", _finding_list),
         Entry("finding show", "Explain a finding by its code", _finding_show),

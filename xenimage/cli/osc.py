@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from xenimage.cli import errors
 from xenimage.cli.command import Command
-from xenimage.cli.commands import bundle, chain, check, disk, finding, guest, image, package, profile, repair
+from xenimage.cli.commands import (
+    bundle,
+    chain,
+    check,
+    disk,
+    finding,
+    guest,
+    image,
+    package,
+    packaging,
+    profile,
+    repair,
+)
 from xenimage.cli.shell import terminable
 
 if TYPE_CHECKING:
@@ -79,5 +91,8 @@ IMAGE_SAVE = _below(image.Save)
 IMAGE_SHOW = _below(image.Show)
 PACKAGE_CHECK = _below(package.Check)
 PACKAGE_SHOW = _below(package.Show)
+PACKAGE_CONVERT = _below(packaging.Convert)
+PACKAGE_MERGE = _below(packaging.Merge)
+PACKAGE_SPLIT = _below(packaging.Split)
 PROFILE_LIST = _below(profile.ListProfiles)
 PROFILE_SHOW = _below(profile.Show)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from xenimage.limits import Limits
     from xenimage.model.disk import Disk
     from xenimage.model.finding import Finding
+    from xenimage.model.machine import Origin
     from xenimage.model.plan import BundleOptions, Plan
     from xenimage.model.transfer import Progress
 
@@ -82,6 +83,16 @@ def opened(options: BundleOptions, limits: Limits) -> Iterator[tuple[list[View],
         views = layered(disks)
         found = [_found(*each, limits) for each in zip(views, paths, [noted] + [()] * len(views), strict=False)]
         yield views, [dataclasses.replace(found[0], free=free, origin=origin), *found[1:]]
+
+
+def of_disk(disk: Disk, path: str, limits: Limits, origin: Origin | None = None) -> tuple[list[View], list[Found]]:
+    """The same as :func:`opened` yields, of a disk that is open already.
+
+    :param origin: what its package says of it.
+    """
+    views = layered([disk])
+    found = _found(views[0], path, disk.facts.findings, limits)
+    return views, [dataclasses.replace(found, origin=origin)]
 
 
 def whole(views: Sequence[View]) -> Disk:

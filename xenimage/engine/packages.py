@@ -54,7 +54,7 @@ def choose_machine(package: Package, wish: str) -> Machine:
     """
     machines = package.machines
     names = [(each.identifier, each.name, each.uuid) for each in machines]
-    place = _choose(names, wish, "machine", "--vm", package.path)
+    place = pick(names, wish, "machine", "--vm", package.path)
     return machines[place]
 
 
@@ -66,11 +66,18 @@ def choose_disk(machine: Machine, wish: str, path: str) -> MachineDisk:
     :raises UsageError: there is no such disk, or one has to be chosen.
     """
     names = [(each.identifier, each.label) for each in machine.disks]
-    place = _choose(names, wish, "disk", "--disk", path)
+    place = pick(names, wish, "disk", "--disk", path)
     return machine.disks[place]
 
 
-def _choose(names: Sequence[tuple[str, ...]], wish: str, what: str, option: str, path: str) -> int:
+def pick(names: Sequence[tuple[str, ...]], wish: str, what: str, option: str, path: str) -> int:
+    """The place in *names* that *wish* means: one of the names there, or its number from 1.
+
+    :param wish: empty if there is only one.
+    :param what: what is chosen, for messages.
+    :param option: by which it is chosen, for the tip.
+    :raises UsageError: there is none of that name, there are several, or one has to be chosen.
+    """
     if not names:
         raise UsageError(f"has no {what}", expected="one", where=path)
     if not wish:
@@ -106,7 +113,7 @@ class PackagedDisk(DiskView):
 
     def beside(self) -> Iterator[str]:
         """Paths of the files that lie beside the description and belong to the package too."""
-        yield from _beside(self._path, self._container)
+        yield from files_beside(self._path, self._container)
 
     def close(self) -> None:
         """See :meth:`xenimage.model.disk.Disk.close`."""
@@ -144,7 +151,8 @@ def _noted(options: SourceOptions, disk: MachineDisk, size: int) -> Iterator[Fin
         )
 
 
-def _beside(path: str, container: Container) -> Iterator[str]:
+def files_beside(path: str, container: Container) -> Iterator[str]:
+    """Paths of the files that lie beside the description of a package, at *path*, and belong to it too."""
     package = container.package
     if package.kind in _FOLDERS or (package.kind, package.version) == _OLD_XVA:
         for name in container.parts():
@@ -157,7 +165,7 @@ def files_of(options: SourceOptions, limits: Limits) -> list[str]:
     :raises XenimageError: as :func:`xenimage.containers.registry.open_container`.
     """
     with contextlib.closing(open_container(options.path, limits, options.choice, kind=options.format or "")) as opened:
-        return list(dict.fromkeys([options.path, *_beside(options.path, opened)]))
+        return list(dict.fromkeys([options.path, *files_beside(options.path, opened)]))
 
 
 def disks_of(options: SourceOptions, limits: Limits) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xenimage.checks.package import openstack, proxmox, virtualbox, vmware, xcpng
+from xenimage.checks.package import openstack, proxmox, virtualbox, vmware, writing, xcpng
 from xenimage.checks.package.words import INFO, WARNING, kind
 from xenimage.model.kind import Mend, by_code
 
@@ -44,5 +44,5 @@ GENERAL = (
         mend=Mend.CHOICE,
     ),
 )
-KINDS = GENERAL + openstack.KINDS + vmware.KINDS + proxmox.KINDS + virtualbox.KINDS + xcpng.KINDS
+KINDS = GENERAL + writing.KINDS + openstack.KINDS + vmware.KINDS + proxmox.KINDS + virtualbox.KINDS + xcpng.KINDS
 BY_CODE = by_code(KINDS)

@@ -1,0 +1,361 @@
+"""Packages written from packages and disk images: what is wanted is decided first, then each disk is read once.
+
+Where a disk fails while it is read, and may be left out, the output is begun again without it: what describes the
+package stands in front of the disks, and names them all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from xenimage.containers.ovf.writer import write_ova, write_ovf
+from xenimage.containers.ovf.writing import NewPackage, OvfOptions, base_name
+from xenimage.containers.xva.writer import XvaOptions, write_xva
+from xenimage.engine.diskfiles import disk_content
+from xenimage.engine.loading import loaded
+from xenimage.engine.outfitting import check_wishes
+from xenimage.engine.planner import clamp_time
+from xenimage.engine.salvage import Blank
+from xenimage.exceptions import NotReadyError, UsageError, XenimageError
+from xenimage.model.disk import DiskFacts
+from xenimage.model.packaging import (
+    PACKAGE_COMPRESSIONS,
+    PACKAGE_DIGESTS,
+    PACKAGE_DISKS,
+    PACKAGE_OUTPUTS,
+    PACKAGE_SUMS,
+    DiskState,
+    MachineWishes,
+    PackagingReport,
+    WrittenFile,
+)
+from xenimage.sinks.file import FileSink, check_target
+from xenimage.units import SECTOR
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from xenimage.containers.ovf.writer import OvfReceipt
+    from xenimage.engine.loading import Load
+    from xenimage.limits import Limits
+    from xenimage.model.disk import Disk
+    from xenimage.model.packaging import PackagingOptions
+    from xenimage.model.transfer import Progress
+
+LOST_SUFFIX = ".lost.txt"
+"""behind the name of the output: the list of the ranges that could not be read"""
+_LOST_HEAD = "# xenimage: ranges that could not be read; they are zeros. disk, offset, length (bytes), why\n"
+_XVA_SUMS = {"sha1": "sha1", "xxhash": "xxh64"}
+_ONLY = (
+    ("sum", PACKAGE_SUMS[0], "--sum", ("xva",)),
+    ("digest", PACKAGE_DIGESTS[0], "--digest", ("ovf", "ova")),
+    ("disk_format", PACKAGE_DISKS[0], "--disk-format", ("ovf", "ova")),
+    ("chunk_size", None, "--chunk-size", ("ovf", "ova")),
+    ("sign", None, "--sign", ("ovf", "ova")),
+    ("compression", PACKAGE_COMPRESSIONS[0], "--compress", ("ovf", "ova", "xva")),
+    ("metadata_only", False, "--metadata-only", ("ovf", "ova", "xva")),
+)
+"""options, their defaults, what messages call them, and the targets that have them"""
+
+
+class Written(NamedTuple):
+    """What a writer made."""
+
+    files: tuple[WrittenFile, ...]
+    details: tuple[tuple[str, str], ...]
+
+
+class Work(NamedTuple):
+    """What a writer has at hand."""
+
+    load: Load
+    options: PackagingOptions
+    jobs: int
+    limits: Limits
+    progress: Progress
+
+
+def check_options(options: PackagingOptions) -> None:
+    """Refuse wishes that make no sense, before anything is opened.
+
+    :raises UsageError: no such target, something that it does not have, an output that cannot be written.
+    """
+    if options.to not in PACKAGE_OUTPUTS:
+        raise UsageError(f"cannot write {options.to!r}", expected=f"one of {', '.join(PACKAGE_OUTPUTS)}")
+    if options.output == "-":
+        raise UsageError("a package cannot go to standard output", expected="a file")
+    check_wishes(options.wishes)
+    for name, default, option, targets in _ONLY:
+        if getattr(options, name) != default and options.to not in targets:
+            raise UsageError(f"{option} is asked for, which {options.to} does not have", expected=" or ".join(targets))
+    if options.to == "bundle" and options.wishes != MachineWishes():
+        raise UsageError(
+            "the machine is to be changed, of which a bundle holds nothing",
+            expected="ovf, ova or xva",
+            tip="What a cloud has to know of the machine are image properties: --property NAME=VALUE.",
+        )
+    if options.resume and options.to != "ovf":
+        raise UsageError(
+            f"--resume with the one file of {options.to}",
+            expected="--to ovf",
+            tip="What an interrupted run had written of one file is removed. Write a folder with --to ovf, where whole"
+            " disks are kept.",
+        )
+    if options.metadata_only and options.replace:
+        raise UsageError("disks are to be replaced, and none written", expected="--metadata-only or --replace-disk")
+
+
+def make(
+    options: PackagingOptions, jobs: int, limits: Limits, progress: Progress, *, dry_run: bool = False
+) -> PackagingReport:
+    """Write a package, or tell what would be written.
+
+    :param jobs: threads to use where the options do not say.
+    :raises UsageError: wishes that make no sense, or do not fit the source.
+    :raises FormatError: a source is damaged, and that is not allowed.
+    :raises TransferError: a disk cannot be read, or the output not be written; nothing is left of it.
+    """
+    started = time.monotonic()
+    check_options(options)
+    write = _WRITERS[options.to]
+    if options.to == "ovf":
+        ovf_place(options.output)
+    else:
+        check_target(options.output, force=options.force or dry_run)
+    with opened(options, limits, progress, dry_run=dry_run) as load:
+        if dry_run:
+            return report(load, options, started)
+        work = Work(load, options, options.jobs or jobs, limits, progress)
+        written = persistent(load, options, lambda: write(work))
+        lost_list = write_lost(load, options)
+        return report(load, options, started, written, lost_list)
+
+
+@contextlib.contextmanager
+def opened(options: PackagingOptions, limits: Limits, progress: Progress, *, dry_run: bool) -> Iterator[Load]:
+    """Open the sources and their disks, proved as far as they can be; there is something to write.
+
+    :raises XenimageError: as :func:`make`.
+    """
+    with loaded(options, limits) as load:
+        load.refuse(options.output)
+        if not dry_run:
+            load.prove(progress)
+        load.open_disks()
+        _require_something(load, options)
+        yield load
+
+
+def persistent(load: Load, options: PackagingOptions, write: Callable[[], Written]) -> Written:
+    """Write, and begin again without the disks that failed, as long as that is allowed."""
+    while True:
+        try:
+            return write()
+        except XenimageError as error:
+            if not load.drop_failed():
+                _advise(load, error)
+                raise
+        _require_something(load, options)
+
+
+def _advise(load: Load, error: XenimageError) -> None:
+    for feed in load.feeds:
+        if feed.content is not None and feed.content.failure is error:
+            ways = f"--on-disk-error salvage or skip, or --replace-disk {feed.number}=FILE"
+            error.tip = f"{error.tip} To go on all the same: {ways}.".strip()
+
+
+def _require_something(load: Load, options: PackagingOptions) -> None:
+    """Refuse a package whose disks all failed: what is left is no machine that anybody asked for.
+
+    :raises NotReadyError: no disk is left, though none was to be left out.
+    """
+    failed = [feed for feed in load.feeds if feed.state is DiskState.SKIPPED]
+    if failed and len(failed) == len(load.feeds) > len(options.skip):
+        raise NotReadyError(
+            "no disk of it can be read",
+            findings=load.all_findings(),
+            expected="one at least",
+            where=", ".join(source.path for source in options.sources),
+            tip="To write what describes the machines alone: --metadata-only.",
+        )
+
+
+def report(
+    load: Load, options: PackagingOptions, started: float, written: Written | None = None, lost_list: str = ""
+) -> PackagingReport:
+    """What was written, or would be.
+
+    :param started: seconds of the monotonic clock.
+    """
+    return PackagingReport(
+        sources=tuple(source.path for source in options.sources),
+        path=options.output,
+        kind=options.to,
+        written=written is not None,
+        machines=load.machines,
+        disks=tuple(feed.report() for feed in load.feeds),
+        files=written.files if written else (),
+        findings=load.all_findings(),
+        details=written.details if written else (),
+        lost_list=lost_list,
+        seconds=time.monotonic() - started,
+    )
+
+
+def ovf_place(output: str) -> tuple[str, str]:
+    """Directory and name of an OVF: *output* is the folder, or the descriptor in it.
+
+    :raises UsageError: the descriptor cannot be called so.
+    """
+    if not output.lower().endswith(".ovf"):
+        return output, ""
+    directory, name = os.path.split(output)
+    stem = os.path.splitext(name)[0]
+    if base_name(stem) != stem:
+        raise UsageError(
+            f"the name {name!r}", expected="letters, digits, dots and dashes in ASCII, as every importer takes them",
+            where=output, tip=f"Call it {base_name(stem)}.ovf.",
+        )  # fmt: skip
+    return directory or ".", stem
+
+
+# What is lost
+
+
+def write_lost(load: Load, options: PackagingOptions) -> str:
+    """List the lost ranges in a file beside the output; its path, or nothing where none is lost."""
+    path = options.output.rstrip("/") + LOST_SUFFIX
+    lines = [
+        f"{feed.number}\t{each.offset}\t{each.length}\t{' '.join(each.why.split())}\n"
+        for feed in load.feeds
+        for each in feed.report().lost
+    ]
+    if not lines:
+        _remove_old_list(path)
+        return ""
+    sink = FileSink(path, force=True)
+    try:
+        sink.write([line.encode(errors="surrogateescape") for line in (_LOST_HEAD, *lines)])
+        sink.flush()
+        sink.commit()
+    finally:
+        sink.close()
+    return path
+
+
+def _remove_old_list(path: str) -> None:
+    """Remove the list of the package that was replaced: it would accuse the new one."""
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        with open(path, encoding="utf-8") as file:
+            ours = file.readline(len(_LOST_HEAD) + 1) == _LOST_HEAD
+        if ours:
+            os.unlink(path)
+
+
+# Writers
+
+
+@contextlib.contextmanager
+def _sink(options: PackagingOptions) -> Iterator[FileSink]:
+    """A file that gets its name when the writer is done."""
+    sink = FileSink(options.output, force=options.force)
+    try:
+        yield sink
+        sink.flush()
+        sink.commit()
+    finally:
+        sink.close()
+
+
+def _content(load: Load) -> dict[str, Disk]:
+    """The disks by identifier; those without content are blank: an XVA has no other way to say so."""
+    blanks: dict[str, Disk] = {}
+    for feed in load.feeds:
+        if feed.state is DiskState.EMPTY and feed.size:
+            facts = DiskFacts(format="blank", virtual_size=feed.size, granularity=SECTOR, stored_size=0)
+            blanks[feed.disk.identifier] = Blank(facts)
+    return {**blanks, **load.content}
+
+
+def _write_xva(work: Work) -> Written:
+    options, load = work.options, work.load
+    settings = XvaOptions(
+        sum=_XVA_SUMS[options.sum], compression=options.compression, jobs=work.jobs, networks=load.networks
+    )
+    disks = {} if options.metadata_only else _content(load)
+    with _sink(options) as sink:
+        receipt = write_xva(sink, load.machines, disks, settings, work.progress)
+        size = sink.size
+    details = (
+        ("sum", options.sum), ("compression", options.compression), ("chunks", str(receipt.chunks)),
+        ("data", str(receipt.data_size)),
+    )  # fmt: skip
+    return Written((WrittenFile(path=options.output, size=size),), details)
+
+
+def _new_package(work: Work) -> NewPackage:
+    load, form = work.load, work.options.disk_format
+    timestamp = clamp_time(work.options.timestamp, int(time.time()))
+    disks = {
+        name: disk_content(disk, form, work.limits, jobs=work.jobs, timestamp=timestamp, progress=work.progress)
+        for name, disk in load.content.items()
+    }
+    return NewPackage(machines=load.machines, disks=disks, networks=load.networks)
+
+
+def _ovf_options(work: Work, name: str) -> OvfOptions:
+    options = work.options
+    return OvfOptions(
+        name=name,
+        disk_format=options.disk_format,
+        digest=options.digest,
+        chunk_size=options.chunk_size,
+        compress=options.compression == "gzip",
+        sign=options.sign,
+        timestamp=clamp_time(options.timestamp, int(time.time())),
+        jobs=work.jobs,
+    )
+
+
+def _write_ova(work: Work) -> Written:
+    options = work.options
+    with _sink(options) as sink:
+        receipt = write_ova(sink, _new_package(work), _ovf_options(work, work.load.name), work.progress)
+        size = sink.size
+    work.load.findings += receipt.findings
+    return Written((WrittenFile(path=options.output, size=size),), _ovf_details(options, receipt))
+
+
+def _write_ovf(work: Work) -> Written:
+    options = work.options
+    directory, name = ovf_place(options.output)
+    package = _ovf_options(work, name or work.load.name)
+    _refuse_folder(work.load, directory)
+    receipt = write_ovf(directory, _new_package(work), package, work.progress, force=options.force)
+    work.load.findings += receipt.findings
+    files = (
+        WrittenFile(path=os.path.join(directory, each.name), size=each.size, digest=each.digest)
+        for each in receipt.files
+    )
+    return Written(tuple(files), _ovf_details(options, receipt))
+
+
+def _refuse_folder(load: Load, directory: str) -> None:
+    """Refuse to write beside the files of a package that is read, whose names may be the same."""
+    for path in load.folders:
+        if os.path.realpath(path) == os.path.realpath(directory):
+            raise UsageError("is the folder of the source", expected="another one", where=directory)
+
+
+def _ovf_details(options: PackagingOptions, receipt: OvfReceipt) -> tuple[tuple[str, str], ...]:
+    return (
+        ("disks", options.disk_format), ("digest", options.digest), ("signed", "yes" if receipt.signed else "no"),
+        ("compression", options.compression), ("data", str(receipt.data_size)),
+    )  # fmt: skip
+
+
+_WRITERS: dict[str, Callable[[Work], Written]] = {"xva": _write_xva, "ova": _write_ova, "ovf": _write_ovf}

@@ -1,0 +1,133 @@
+"""Several outputs of one source: a package for each machine, a bundle for each disk."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import re
+from typing import TYPE_CHECKING, TypeVar
+
+from xenimage.containers.registry import open_container
+from xenimage.engine import packager
+from xenimage.exceptions import UsageError
+from xenimage.model.packaging import PACKAGE_OUTPUTS, SplitReport
+from xenimage.sinks.file import check_target, make_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from xenimage.engine.loading import Load
+    from xenimage.limits import Limits
+    from xenimage.model.packaging import PackagingOptions
+    from xenimage.model.plan import SourceOptions
+    from xenimage.model.transfer import Progress
+
+Made = TypeVar("Made")
+
+_UNSAFE = re.compile(r"[^\w.+-]+")
+_LONGEST = 80
+"""characters of a name that a file is called by"""
+_SUFFIXES = {"none": "", "gzip": ".gz", "zstd": ".zst"}
+
+
+def file_stem(name: str, otherwise: str = "machine") -> str:
+    """A name for a file, made from that of a machine: one word that means no path and no option."""
+    return _UNSAFE.sub("-", name).strip("-.")[:_LONGEST].rstrip("-.") or otherwise
+
+
+def _stems(names: Sequence[str]) -> list[str]:
+    """A name for each file; what would be the same twice, on a disk that knows no capitals either, gets a number."""
+    stems: list[str] = []
+    taken: set[str] = set()
+    for name in names:
+        stem, number = file_stem(name), 1
+        while stem.lower() in taken:
+            number += 1
+            stem = f"{file_stem(name)}-{number}"
+        taken.add(stem.lower())
+        stems.append(stem)
+    return stems
+
+
+def default_kind(source: SourceOptions, limits: Limits) -> str:
+    """What is made of a package where nobody says it: one of its own kind, if that is written here, or an OVF."""
+    with contextlib.closing(open_container(source.path, limits, source.choice, kind=source.format or "")) as opened:
+        kind = opened.package.kind
+    return kind if kind in PACKAGE_OUTPUTS else "ovf"
+
+
+def split(
+    options: PackagingOptions, jobs: int, limits: Limits, progress: Progress, *, dry_run: bool = False
+) -> SplitReport:
+    """Write each machine of the one source as a package of its own.
+
+    :raises UsageError: bundles are asked for. Else as :func:`xenimage.engine.packager.make`.
+    """
+    packager.check_options(options)
+    if options.to == "bundle":
+        raise UsageError("bundles hold no machines", expected="ovf, ova or xva")
+    source = options.sources[0]
+    with contextlib.closing(open_container(source.path, limits, source.choice, kind=source.format or "")) as opened:
+        machines = opened.package.machines
+    if not machines:
+        raise UsageError("has no machine", expected="one at least", where=source.path)
+    parts = [
+        dataclasses.replace(
+            options,
+            sources=(dataclasses.replace(source, choice=dataclasses.replace(source.choice, machine=each.identifier)),),
+            output=_path(options, stem),
+        )
+        for each, stem in zip(machines, _stems([each.name or each.identifier for each in machines]), strict=True)
+    ]
+    if not dry_run:
+        make_directory(options.output)
+        if options.to != "ovf":
+            for part in parts:
+                check_target(part.output, force=options.force)
+    packages = tuple(packager.make(part, jobs, limits, progress, dry_run=dry_run) for part in parts)
+    return SplitReport(source=source.path, directory=options.output, packages=packages)
+
+
+def _path(options: PackagingOptions, stem: str) -> str:
+    if options.to == "ovf":
+        return os.path.join(options.output, stem)
+    return os.path.join(options.output, f"{stem}.{options.to}{_SUFFIXES[options.compression]}")
+
+
+def bundle_outputs(load: Load, options: PackagingOptions, *, dry_run: bool) -> dict[str, str]:
+    """Where the bundle of each disk goes, by the disk's identifier: the output itself, or files in that directory.
+
+    :raises UsageError: one is there already, and may not be replaced; it is a source; there is no disk.
+    """
+    disks = [feed.disk.identifier for feed in load.feeds if feed.wanted]
+    if not disks:
+        raise UsageError("there is no disk with content", expected="one at least", where=options.sources[0].path)
+    if len(disks) == 1:
+        outputs = {disks[0]: options.output}
+    else:
+        stem = file_stem(os.path.basename(options.output.rstrip("/")), "disk")
+        outputs = {name: os.path.join(options.output, f"{stem}-{place}.tgz") for place, name in enumerate(disks)}
+        if not dry_run:
+            make_directory(options.output)
+    for path in outputs.values():
+        load.refuse(path)
+        if not dry_run:
+            check_target(path, force=options.force)
+    return outputs
+
+
+def together(makers: Iterable[tuple[str, Callable[[], Made]]]) -> list[Made]:
+    """Make several files, all or none: those that were finished are removed where a later one fails."""
+    made: list[Made] = []
+    paths: list[str] = []
+    try:
+        for path, make in makers:
+            made.append(make())
+            paths.append(path)
+    except BaseException:
+        for path in paths:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+        raise
+    return made
