@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from xenimage.containers.ovf.writer import write_ova, write_ovf
 from xenimage.containers.ovf.writing import NewPackage, OvfOptions, base_name
 from xenimage.containers.xva.writer import XvaOptions, write_xva
-from xenimage.engine.diskfiles import disk_content
+from xenimage.engine.diskfiles import DiskFiles, disk_content
 from xenimage.engine.loading import loaded
 from xenimage.engine.outfitting import check_wishes
 from xenimage.engine.planner import clamp_time
@@ -298,12 +298,15 @@ def _write_xva(work: Work) -> Written:
 
 
 def _new_package(work: Work) -> NewPackage:
-    load, form = work.load, work.options.disk_format
-    timestamp = clamp_time(work.options.timestamp, int(time.time()))
-    disks = {
-        name: disk_content(disk, form, work.limits, jobs=work.jobs, timestamp=timestamp, progress=work.progress)
-        for name, disk in load.content.items()
-    }
+    load, options = work.load, work.options
+    files = DiskFiles(
+        format=options.disk_format,
+        jobs=work.jobs,
+        timestamp=clamp_time(options.timestamp, int(time.time())),
+        # What is deflated as a whole cannot be patched at its start once its end is known.
+        forward=options.to == "ova" and bool(options.compression),
+    )
+    disks = {name: disk_content(disk, files, work.limits, work.progress) for name, disk in load.content.items()}
     return NewPackage(machines=load.machines, disks=disks, networks=load.networks)
 
 
@@ -314,7 +317,8 @@ def _ovf_options(work: Work, name: str) -> OvfOptions:
         disk_format=options.disk_format,
         digest=options.digest,
         chunk_size=options.chunk_size,
-        compress=options.compression == "gzip",
+        compress=options.to == "ovf" and options.compression == "gzip",
+        compress_archive=options.to == "ova" and options.compression == "gzip",
         sign=options.sign,
         timestamp=clamp_time(options.timestamp, int(time.time())),
         jobs=work.jobs,
