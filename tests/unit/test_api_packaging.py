@@ -194,7 +194,7 @@ class MachinesTestCase(PackagingTestCase):
         ({"digest": "sha1"}, "--digest is asked for, which xva does not have, expected ovf or ova"),
         ({"sum": "xxhash", "to": "ova"}, "--sum is asked for, which ova does not have, expected xva"),
         ({"output": "-"}, "a package cannot go to standard output, expected a file"),
-        ({"resume": True}, "--resume with the one file of xva, expected --to ovf"),
+        ({"resume": True}, "--resume, and the disks of xva are no files that could be kept, expected --to ovf or ova"),
         ({"metadata_only": True, "to": "bundle"}, "--metadata-only is asked for, which bundle does not have, "
          "expected ovf or ova or xva"),
         ({"metadata_only": True, "replace": (("1", "x"),)}, "disks are to be replaced, and none written, "
@@ -326,3 +326,71 @@ class BrokenTestCase(PackagingTestCase):
         with self.assertRaises(XenimageError):
             api.convert_package(options, bundle=wishes)
         self.assertEqual([], os.listdir(directory))
+
+
+class ResumeTestCase(PackagingTestCase):
+    """The second disk fails in the first run."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        whole = build.make(FIRST, SECOND)
+        place = whole.index(SECOND[MIB : MIB + 512])
+        self.source.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+
+    def test_a_finished_disk_is_taken_over(self) -> None:
+        output = str(self.scratch / "new.ova")
+        with self.assertRaises(FormatError):
+            self.convert(to="ova", output=output, resume=True)
+        self.assertEqual(["new.ova.resume", "source.xva"], sorted(os.listdir(self.scratch)))
+        image = self.scratch / "mended.raw"
+        image.write_bytes(SECOND)
+        report = self.convert(to="ova", output=output, resume=True, replace=(("2", str(image)),))
+        self.assertIn("disk1.vmdk", dict(report.details)["resumed"])
+        self.assertNotIn("disk2.vmdk", dict(report.details)["resumed"])
+        self.assertEqual([[mark(FIRST), mark(SECOND)]], list(self.disks(output).values()))
+        self.assert_nothing_left("mended.raw", "new.ova", "source.xva")
+
+    def test_what_was_kept_and_damaged_is_made_again(self) -> None:
+        output = str(self.scratch / "new")
+        with self.assertRaises(FormatError):
+            self.convert(to="ovf", output=output, resume=True)
+        kept = next((self.scratch / "new.resume").glob("*.vmdk"))
+        kept.write_bytes(kept.read_bytes()[:-1] + b"x")
+        report = self.convert(to="ovf", output=output, resume=True, skip=("2",))
+        self.assertEqual("nothing", dict(report.details)["resumed"])
+        descriptor = next((self.scratch / "new").glob("*.ovf"))
+        self.assertEqual([[mark(FIRST)]], list(self.disks(descriptor).values()))
+
+
+@ddt.ddt
+class OvfTestCase(PackagingTestCase):
+    @ddt.data(
+        ("ova", "new.ova", {}),
+        ("ova", "new.ova.gz", {"compression": "gzip"}),
+        ("ova", "new.ova", {"disk_format": "vhd", "digest": "sha1"}),
+        ("ova", "new.ova", {"chunk_size": MIB}),
+        ("ovf", "new.ovf", {}),
+        ("ovf", "new.ovf", {"compression": "gzip", "digest": "sha512"}),
+    )
+    @ddt.unpack
+    def test_every_form_is_read_back(self, to: str, name: str, fields: dict[str, Any]) -> None:
+        self.source.write_bytes(build.make(FIRST, pattern(64 * MIB, 4 * MIB)))
+        output = self.scratch / name
+        self.convert(to=to, output=str(output), **fields)
+        [found] = self.disks(output).values()
+        # A VHD is whole blocks of 2 MiB.
+        first = FIRST + bytes(MIB) if fields.get("disk_format") == "vhd" else FIRST
+        self.assertEqual([mark(first), mark(pattern(64 * MIB, 4 * MIB))], found)
+
+    def test_nothing_is_written_beside_a_source(self) -> None:
+        self.source.write_bytes(build.make(SECOND))
+        self.convert(to="ovf", output=str(self.scratch / "a"))
+        descriptor = next((self.scratch / "a").glob("*.ovf"))
+        with self.assertRaises(UsageError) as caught:
+            self.convert(descriptor, to="ovf", output=str(self.scratch / "a"), force=True)
+        self.assertIn("is the folder of the source", str(caught.exception))
+
+    def test_a_name_that_is_none_for_importers(self) -> None:
+        with self.assertRaises(UsageError) as caught:
+            self.convert(to="ovf", output=str(self.scratch / "my vm.ovf"))
+        self.assertEqual("Call it my-vm.ovf.", caught.exception.tip)

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from xenimage.api.common import SILENT, bundle_plan, usable_cpus
-from xenimage.engine import bundler, packager, planner, splitting
+from xenimage.engine import bundler, packager, packwriters, planner, splitting
 from xenimage.limits import STRICT
 from xenimage.model.packaging import PackagingReport, WrittenFile
 from xenimage.model.plan import BundleOptions, SourceOptions
@@ -15,7 +15,8 @@ from xenimage.model.plan import BundleOptions, SourceOptions
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from xenimage.engine.loading import Feed, Load
+    from xenimage.engine.feeds import Feed
+    from xenimage.engine.loading import Load
     from xenimage.limits import Limits
     from xenimage.model.packaging import PackagingOptions, SplitReport
     from xenimage.model.report import BundleReport
@@ -85,10 +86,10 @@ def _bundles(
             return packager.report(load, options, started)
         made: list[BundleReport] = []
 
-        def write() -> packager.Written:
+        def write() -> packwriters.Written:
             made[:] = splitting.together(_makers(load, options, outputs, wishes, limits, progress))
             files = (WrittenFile(path=each.receipt.path, size=each.receipt.size) for each in made)
-            return packager.Written(tuple(files), ())
+            return packwriters.Written(tuple(files), ())
 
         written = packager.persistent(load, options, write)
         lost_list = packager.write_lost(load, options)

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from xenimage.checks.package.kinds import BY_CODE
 from xenimage.containers.registry import open_container
+from xenimage.engine.feeds import Feed, called, fate
 from xenimage.engine.opener import is_packaged, open_source, refuse_output
 from xenimage.engine.outfitting import machine_around, outfit, outfit_networks
 from xenimage.engine.packages import choose_disk, choose_machine, files_beside, pick, require_proof
 from xenimage.engine.salvage import Guarded, Salvaged
 from xenimage.exceptions import FormatError, UsageError, XenimageError
 from xenimage.model.machine import Origin
-from xenimage.model.packaging import DiskState, OnDiskError, PackagedDiskReport
+from xenimage.model.packaging import DiskState, OnDiskError
 from xenimage.model.plan import SourceOptions
 
 if TYPE_CHECKING:
@@ -31,57 +32,6 @@ if TYPE_CHECKING:
     from xenimage.model.transfer import Progress
 
 _SKIPPED = "as was asked for (--skip-disk)"
-
-
-@dataclasses.dataclass(kw_only=True)
-class Feed:
-    """A disk on its way into the new package."""
-
-    disk: MachineDisk
-    """with an identifier that is unique in the new package"""
-    machine: str
-    """identifier of its machine in the new package"""
-    machine_name: str
-    number: int
-    path: str
-    """of the package or file that it comes from"""
-    original: str
-    """its identifier in the source"""
-    open: Callable[[], Disk]
-    state: DiskState = DiskState.KEPT
-    why: str = ""
-    container: Container | None = None
-    described: MachineDisk | None = None
-    """as the source has it"""
-    origin: Origin | None = None
-    """what its package says of it"""
-    content: Guarded | None = None
-    """while it is open"""
-    size: int | None = None
-    """bytes; None where nobody knows"""
-
-    @property
-    def wanted(self) -> bool:
-        """Whether its content goes into the new package."""
-        return self.state in (DiskState.KEPT, DiskState.REPLACED)
-
-    def leave_out(self, why: str) -> None:
-        """Leave it out of the new package."""
-        self.state, self.why = DiskState.SKIPPED, why
-
-    def report(self) -> PackagedDiskReport:
-        """What became of it so far."""
-        return PackagedDiskReport(
-            machine=self.machine_name,
-            identifier=self.original,
-            label=self.disk.label,
-            number=self.number,
-            state=self.state,
-            source=self.path,
-            virtual_size=self.size,
-            why=self.why,
-            lost=self.content.lost() if self.content and self.wanted else (),
-        )
 
 
 class Load:
@@ -114,7 +64,8 @@ class Load:
             self._add_package(source)
             return
         opening = _opening(source, self._limits)
-        self._add_machine(machine_around(source.path), source.path, lambda _disk: opening, None)
+        files = (source.path, *source.backing)
+        self._add_machine(machine_around(source.path), files, lambda _disk: opening, None)
 
     def _add_package(self, source: SourceOptions) -> None:
         container = open_container(source.path, self._limits, source.choice, kind=source.format or "")
@@ -137,7 +88,7 @@ class Load:
         if self.single:
             self.name = package.name
         for machine in machines:
-            self._add_machine(machine, source.path, lambda disk: lambda: _opened(container, disk), container)
+            self._add_machine(machine, (source.path, *beside), lambda disk: lambda: _opened(container, disk), container)
         self._networks += package.networks
         self.findings += package.findings
         if not source.choice.verify:
@@ -146,10 +97,11 @@ class Load:
     def _add_machine(
         self,
         machine: Machine,
-        path: str,
+        files: tuple[str, ...],
         opening: Callable[[MachineDisk], Callable[[], Disk]],
         container: Container | None,
     ) -> None:
+        path = files[0]
         identifier = self._unique(machine.identifier)
         disks = []
         for disk in machine.disks:
@@ -158,9 +110,11 @@ class Load:
             disks.append(new)
             feed = Feed(
                 disk=new, machine=identifier, machine_name=machine.name, number=next(self._counter), path=path,
-                original=disk.identifier, open=opening(disk), container=container, described=disk, size=disk.capacity,
-                origin=Origin(kind=container.package.kind, machine=machine, disk=disk) if container else None,
+                files=files, original=disk.identifier, open=opening(disk), container=container, described=disk,
+                size=disk.capacity,
             )  # fmt: skip
+            if container is not None:
+                feed.origin = Origin(kind=container.package.kind, machine=machine, disk=disk)
             if not disk.file:
                 feed.state = DiskState.EMPTY
             self.feeds.append(feed)
@@ -200,6 +154,7 @@ class Load:
             feed = self._chosen(wish, "--replace-disk", chosen)
             self.read.append(path)
             feed.state, feed.path, feed.container, feed.size, feed.origin = DiskState.REPLACED, path, None, None, None
+            feed.files = (path,)
             feed.open = _opening(SourceOptions(path=path), self._limits)
         if self._options.metadata_only:
             for feed in self.feeds:
@@ -252,7 +207,7 @@ class Load:
                 feed.leave_out(str(error))
             else:
                 kind = BY_CODE["package.disk.lost"]
-                self.findings.append(kind.found("manifest", disk=_called(feed), error=error, where=feed.path))
+                self.findings.append(kind.found("manifest", disk=called(feed), error=error, where=feed.path))
 
     # Disks
 
@@ -341,32 +296,7 @@ class Load:
         """Findings of the sources, and of what became of the disks."""
         disks = [feed.content for feed in self.feeds if feed.content and feed.wanted]
         told = [finding for disk in disks for finding in disk.facts.findings]
-        return (*self.findings, *told, *(found for feed in self.feeds for found in _fate(feed)))
-
-
-def _called(feed: Feed) -> str:
-    label = f" ({feed.disk.label})" if feed.disk.label and feed.disk.label != feed.original else ""
-    return f"{feed.number}, {feed.original!r}{label} of {feed.machine_name!r},"
-
-
-def _fate(feed: Feed) -> Iterator[Finding]:
-    disk = _called(feed)
-    if feed.state is DiskState.SKIPPED:
-        yield BY_CODE["package.disk.skipped"].found(disk=disk, why=feed.why, where=feed.path)
-    elif feed.state is DiskState.EMPTY:
-        yield BY_CODE["package.disk.empty"].found(disk=disk, where=feed.path)
-    elif feed.state is DiskState.DESCRIBED:
-        yield BY_CODE["package.disk.empty"].found("described", disk=disk, where=feed.path)
-    elif feed.state is DiskState.REPLACED:
-        capacity = feed.described.capacity if feed.described else None
-        case = "smaller" if capacity and feed.size and feed.size < capacity else ""
-        yield BY_CODE["package.disk.replaced"].found(
-            case, disk=disk, path=feed.path, size=feed.size, capacity=capacity, where=feed.path
-        )
-    lost = feed.content.lost() if feed.content and feed.wanted else ()
-    if lost:
-        size = sum(each.length for each in lost)
-        yield BY_CODE["package.disk.lost"].found(disk=disk, size=size, count=len(lost), where=feed.path)
+        return (*self.findings, *told, *(found for feed in self.feeds for found in fate(feed)))
 
 
 def _opening(source: SourceOptions, limits: Limits) -> Callable[[], Disk]:

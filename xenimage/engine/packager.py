@@ -9,18 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from xenimage.containers.ovf.writer import write_ova, write_ovf
-from xenimage.containers.ovf.writing import NewPackage, OvfOptions, base_name
-from xenimage.containers.xva.writer import XvaOptions, write_xva
-from xenimage.engine.diskfiles import DiskFiles, disk_content
 from xenimage.engine.loading import loaded
 from xenimage.engine.outfitting import check_wishes
-from xenimage.engine.planner import clamp_time
-from xenimage.engine.salvage import Blank
+from xenimage.engine.packwriters import WRITERS, Work, Written, ovf_place
 from xenimage.exceptions import NotReadyError, UsageError, XenimageError
-from xenimage.model.disk import DiskFacts
 from xenimage.model.packaging import (
     PACKAGE_COMPRESSIONS,
     PACKAGE_DIGESTS,
@@ -30,25 +24,20 @@ from xenimage.model.packaging import (
     DiskState,
     MachineWishes,
     PackagingReport,
-    WrittenFile,
 )
 from xenimage.sinks.file import FileSink, check_target
-from xenimage.units import SECTOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from xenimage.containers.ovf.writer import OvfReceipt
     from xenimage.engine.loading import Load
     from xenimage.limits import Limits
-    from xenimage.model.disk import Disk
     from xenimage.model.packaging import PackagingOptions
     from xenimage.model.transfer import Progress
 
 LOST_SUFFIX = ".lost.txt"
 """behind the name of the output: the list of the ranges that could not be read"""
 _LOST_HEAD = "# xenimage: ranges that could not be read; they are zeros. disk, offset, length (bytes), why\n"
-_XVA_SUMS = {"sha1": "sha1", "xxhash": "xxh64"}
 _ONLY = (
     ("sum", PACKAGE_SUMS[0], "--sum", ("xva",)),
     ("digest", PACKAGE_DIGESTS[0], "--digest", ("ovf", "ova")),
@@ -59,23 +48,6 @@ _ONLY = (
     ("metadata_only", False, "--metadata-only", ("ovf", "ova", "xva")),
 )
 """options, their defaults, what messages call them, and the targets that have them"""
-
-
-class Written(NamedTuple):
-    """What a writer made."""
-
-    files: tuple[WrittenFile, ...]
-    details: tuple[tuple[str, str], ...]
-
-
-class Work(NamedTuple):
-    """What a writer has at hand."""
-
-    load: Load
-    options: PackagingOptions
-    jobs: int
-    limits: Limits
-    progress: Progress
 
 
 def check_options(options: PackagingOptions) -> None:
@@ -97,13 +69,14 @@ def check_options(options: PackagingOptions) -> None:
             expected="ovf, ova or xva",
             tip="What a cloud has to know of the machine are image properties: --property NAME=VALUE.",
         )
-    if options.resume and options.to != "ovf":
+    if options.resume and options.to not in ("ovf", "ova"):
         raise UsageError(
-            f"--resume with the one file of {options.to}",
-            expected="--to ovf",
-            tip="What an interrupted run had written of one file is removed. Write a folder with --to ovf, where whole"
-            " disks are kept.",
+            f"--resume, and the disks of {options.to} are no files that could be kept", expected="--to ovf or ova"
         )
+    if options.to == "ova" and options.compression == "zstd":
+        raise UsageError("an OVA packed with zstd", expected="--compress gzip")
+    if options.to == "ovf" and options.compression == "zstd":
+        raise UsageError("disks of an OVF packed with zstd", expected="--compress gzip")
     if options.metadata_only and options.replace:
         raise UsageError("disks are to be replaced, and none written", expected="--metadata-only or --replace-disk")
 
@@ -120,7 +93,7 @@ def make(
     """
     started = time.monotonic()
     check_options(options)
-    write = _WRITERS[options.to]
+    write = WRITERS[options.to]
     if options.to == "ovf":
         ovf_place(options.output)
     else:
@@ -206,23 +179,6 @@ def report(
     )
 
 
-def ovf_place(output: str) -> tuple[str, str]:
-    """Directory and name of an OVF: *output* is the folder, or the descriptor in it.
-
-    :raises UsageError: the descriptor cannot be called so.
-    """
-    if not output.lower().endswith(".ovf"):
-        return output, ""
-    directory, name = os.path.split(output)
-    stem = os.path.splitext(name)[0]
-    if base_name(stem) != stem:
-        raise UsageError(
-            f"the name {name!r}", expected="letters, digits, dots and dashes in ASCII, as every importer takes them",
-            where=output, tip=f"Call it {base_name(stem)}.ovf.",
-        )  # fmt: skip
-    return directory or ".", stem
-
-
 # What is lost
 
 
@@ -254,112 +210,3 @@ def _remove_old_list(path: str) -> None:
             ours = file.readline(len(_LOST_HEAD) + 1) == _LOST_HEAD
         if ours:
             os.unlink(path)
-
-
-# Writers
-
-
-@contextlib.contextmanager
-def _sink(options: PackagingOptions) -> Iterator[FileSink]:
-    """A file that gets its name when the writer is done."""
-    sink = FileSink(options.output, force=options.force)
-    try:
-        yield sink
-        sink.flush()
-        sink.commit()
-    finally:
-        sink.close()
-
-
-def _content(load: Load) -> dict[str, Disk]:
-    """The disks by identifier; those without content are blank: an XVA has no other way to say so."""
-    blanks: dict[str, Disk] = {}
-    for feed in load.feeds:
-        if feed.state is DiskState.EMPTY and feed.size:
-            facts = DiskFacts(format="blank", virtual_size=feed.size, granularity=SECTOR, stored_size=0)
-            blanks[feed.disk.identifier] = Blank(facts)
-    return {**blanks, **load.content}
-
-
-def _write_xva(work: Work) -> Written:
-    options, load = work.options, work.load
-    settings = XvaOptions(
-        sum=_XVA_SUMS[options.sum], compression=options.compression, jobs=work.jobs, networks=load.networks
-    )
-    disks = {} if options.metadata_only else _content(load)
-    with _sink(options) as sink:
-        receipt = write_xva(sink, load.machines, disks, settings, work.progress)
-        size = sink.size
-    details = (
-        ("sum", options.sum), ("compression", options.compression), ("chunks", str(receipt.chunks)),
-        ("data", str(receipt.data_size)),
-    )  # fmt: skip
-    return Written((WrittenFile(path=options.output, size=size),), details)
-
-
-def _new_package(work: Work) -> NewPackage:
-    load, options = work.load, work.options
-    files = DiskFiles(
-        format=options.disk_format,
-        jobs=work.jobs,
-        timestamp=clamp_time(options.timestamp, int(time.time())),
-        # What is deflated as a whole cannot be patched at its start once its end is known.
-        forward=options.to == "ova" and bool(options.compression),
-    )
-    disks = {name: disk_content(disk, files, work.limits, work.progress) for name, disk in load.content.items()}
-    return NewPackage(machines=load.machines, disks=disks, networks=load.networks)
-
-
-def _ovf_options(work: Work, name: str) -> OvfOptions:
-    options = work.options
-    return OvfOptions(
-        name=name,
-        disk_format=options.disk_format,
-        digest=options.digest,
-        chunk_size=options.chunk_size,
-        compress=options.to == "ovf" and options.compression == "gzip",
-        compress_archive=options.to == "ova" and options.compression == "gzip",
-        sign=options.sign,
-        timestamp=clamp_time(options.timestamp, int(time.time())),
-        jobs=work.jobs,
-    )
-
-
-def _write_ova(work: Work) -> Written:
-    options = work.options
-    with _sink(options) as sink:
-        receipt = write_ova(sink, _new_package(work), _ovf_options(work, work.load.name), work.progress)
-        size = sink.size
-    work.load.findings += receipt.findings
-    return Written((WrittenFile(path=options.output, size=size),), _ovf_details(options, receipt))
-
-
-def _write_ovf(work: Work) -> Written:
-    options = work.options
-    directory, name = ovf_place(options.output)
-    package = _ovf_options(work, name or work.load.name)
-    _refuse_folder(work.load, directory)
-    receipt = write_ovf(directory, _new_package(work), package, work.progress, force=options.force)
-    work.load.findings += receipt.findings
-    files = (
-        WrittenFile(path=os.path.join(directory, each.name), size=each.size, digest=each.digest)
-        for each in receipt.files
-    )
-    return Written(tuple(files), _ovf_details(options, receipt))
-
-
-def _refuse_folder(load: Load, directory: str) -> None:
-    """Refuse to write beside the files of a package that is read, whose names may be the same."""
-    for path in load.folders:
-        if os.path.realpath(path) == os.path.realpath(directory):
-            raise UsageError("is the folder of the source", expected="another one", where=directory)
-
-
-def _ovf_details(options: PackagingOptions, receipt: OvfReceipt) -> tuple[tuple[str, str], ...]:
-    return (
-        ("disks", options.disk_format), ("digest", options.digest), ("signed", "yes" if receipt.signed else "no"),
-        ("compression", options.compression), ("data", str(receipt.data_size)),
-    )  # fmt: skip
-
-
-_WRITERS: dict[str, Callable[[Work], Written]] = {"xva": _write_xva, "ova": _write_ova, "ovf": _write_ovf}

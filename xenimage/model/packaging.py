@@ -100,7 +100,7 @@ class PackagingOptions:
     timestamp: int | None = None
     """Unix seconds for what has a time; by default 2000-01-01, so that bytes repeat"""
     resume: bool = False
-    """ovf: whether disks that an interrupted run had finished are taken over"""
+    """ovf, ova: whether finished disks are kept until the package is whole, and those of an earlier run taken over"""
     force: bool = False
     """whether an existing output is replaced"""
 
@@ -141,8 +141,6 @@ class WrittenFile:
     """bytes"""
     digest: str = ""
     """hexadecimal, as the manifest has it; empty where it stands in none"""
-    resumed: bool = False
-    """whether it was taken over from an interrupted run"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -126,7 +126,9 @@ def _add_work(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("work")
     group.add_argument("--jobs", type=positive, metavar="N", help="threads (default: one for each CPU)")
     group.add_argument(
-        "--resume", action="store_true", help="ovf: take over the disks that an interrupted run finished"
+        "--resume",
+        action="store_true",
+        help="ovf, ova: keep finished disks in OUTPUT.resume until all is written; take over those of an earlier run",
     )
     group.add_argument("--dry-run", action="store_true", help="show what would be done, and write nothing")
     group.add_argument("--force", action="store_true", help="replace an output that exists")

@@ -29,10 +29,7 @@ def record(report: PackagingReport) -> dict[str, Any]:
         "written": report.written,
         "machines": [_machine_record(each) for each in report.machines],
         "disks": [_disk_record(each) for each in report.disks],
-        "files": [
-            {"path": each.path, "size": each.size, "digest": each.digest or None, "resumed": each.resumed}
-            for each in report.files
-        ],
+        "files": [{"path": each.path, "size": each.size, "digest": each.digest or None} for each in report.files],
         "details": dict(report.details),
         "lost_size": report.lost_size,
         "lost_list": report.lost_list or None,
@@ -81,7 +78,7 @@ def lines(report: PackagingReport, style: Style) -> Iterator[str]:
     yield from section("Written" if report.written else "Would write", pairs, style)
     if report.files:
         yield from table(
-            ("bytes", "file"), [(each.size, f"{each.path}{' (kept)' * each.resumed}") for each in report.files], style,
+            ("bytes", "file"), [(each.size, each.path) for each in report.files], style,
             right=(0,),
         )  # fmt: skip
         yield ""
