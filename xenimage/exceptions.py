@@ -46,6 +46,10 @@ class UsageError(XenimageError):
     exit_code = 2
 
 
+class PasswordError(UsageError):
+    """What was asked for is encrypted, and nobody gave a password."""
+
+
 class ConfigError(XenimageError):
     """A configuration file cannot be used as it is."""
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 import os
+import sys
 from typing import TYPE_CHECKING
 
+from xenimage.cli.text import visible
 from xenimage.exceptions import UsageError
 from xenimage.model.plan import PackageChoice, SourceOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from xenimage.exceptions import PasswordError
 
 FORMAT_NAMES = ("raw", "qcow2", "vmdk", "vhd", "bundle", "ova", "ovf", "vmx", "xva")
 PASSWORD_VARIABLE = "XENIMAGE_PACKAGE_PASSWORD"  # noqa: S105 - its name, no password
@@ -82,9 +87,24 @@ def package_choice(args: argparse.Namespace) -> PackageChoice:
         machine=args.vm,
         disk=getattr(args, "disk", ""),
         deployment=args.deployment,
-        password=_password(args.password_file),
+        password=getattr(args, "password", None) or _password(args.password_file),
         verify=not args.no_verify_package,
     )
+
+
+def ask_password(args: argparse.Namespace, error: PasswordError) -> None:
+    """Ask the user for the password of a package, and put it where :func:`package_choice` looks.
+
+    :raises PasswordError: *error*, where nobody can be asked, or answers.
+    """
+    if not hasattr(args, "password_file") or getattr(args, "password", None) or not sys.stdin.isatty():
+        raise error
+    try:
+        args.password = getpass.getpass(f"Password of {visible(error.where)}: ")
+    except EOFError:
+        raise error from None
+    if not args.password:
+        raise error
 
 
 def _password(path: str | None) -> str | None:

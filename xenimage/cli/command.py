@@ -14,9 +14,10 @@ import sys
 from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 
 from xenimage.cli import errors
+from xenimage.cli.arguments import ask_password
 from xenimage.cli.context import Context
 from xenimage.cli.text import Style, visible
-from xenimage.exceptions import UsageError
+from xenimage.exceptions import PasswordError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -146,7 +147,11 @@ class OutputCommand(Command):
 
     def run(self, parsed_args: argparse.Namespace) -> int:
         """Do the work, write the result and return the exit code."""
-        outcome = self.execute(parsed_args)
+        try:
+            outcome = self.execute(parsed_args)
+        except PasswordError as error:
+            ask_password(parsed_args, error)
+            outcome = self.execute(parsed_args)
         stream = outcome.stream or sys.stdout
         if parsed_args.formatter == "table":
             stream.writelines(f"{line}\n" for line in outcome.text(Style.of(stream)))

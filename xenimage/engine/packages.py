@@ -195,7 +195,14 @@ def verify(options: SourceOptions, limits: Limits, progress: Progress) -> None:
     opening = open_container(options.path, limits, options.choice, kind=options.format or "")
     with contextlib.closing(opening) as container:
         machine = choose_machine(container.package, options.choice.machine)
-        require_proof(container, [choose_disk(machine, options.choice.disk, options.path)], progress)
+        disk = choose_disk(machine, options.choice.disk, options.path)
+        if options.choice.password is None and _is_encrypted(container.package, disk):
+            container.disk(disk).close()  # which says best that a password is missing, before all of it is read
+        require_proof(container, [disk], progress)
+
+
+def _is_encrypted(package: Package, disk: MachineDisk) -> bool:
+    return any(file.encrypted for file in package.files if file.identifier == disk.file)
 
 
 def require_proof(container: Container, disks: Collection[MachineDisk], progress: Progress) -> tuple[Finding, ...]:

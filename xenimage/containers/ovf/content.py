@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from xenimage.containers.ovf.crypt import DecryptedSource, unlock
 from xenimage.containers.ovf.kinds import found
-from xenimage.exceptions import FormatError, UnsafeError, UnsupportedError, UsageError, XenimageError
+from xenimage.exceptions import FormatError, PasswordError, UnsafeError, UnsupportedError, UsageError, XenimageError
 from xenimage.sources.joined import JoinedSource
 from xenimage.streams.gunzip import MAGIC, GunzipSource
 
@@ -142,8 +142,11 @@ class Contents:
 
     def _decrypted(self, source: ByteSource) -> ByteSource:
         if self._password is None:
-            raise UsageError(
-                "is encrypted", expected="the password", where=source.name, tip="Give the password of the package."
+            raise PasswordError(
+                "is encrypted",
+                expected="the password",
+                where=source.name,
+                tip="Give it with --password-file FILE, or in the environment variable XENIMAGE_PACKAGE_PASSWORD.",
             )
         security = self._description.security
         chosen = unlock(self._password, security.known, legacy=security.legacy)
