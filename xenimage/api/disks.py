@@ -164,7 +164,12 @@ def _without_free(options: ConvertOptions, disk: Disk, limits: Limits) -> tuple[
 def compare_disks(
     first: SourceOptions, second: SourceOptions, *, limits: Limits = STRICT, progress: Progress = SILENT
 ) -> Comparison:
-    """Compare what two disks show to a guest; behind the end of the shorter one zeros count as equal."""
+    """Compare what two disks show to a guest; behind the end of the shorter one zeros count as equal.
+
+    :raises FormatError: a disk breaks its format, or does not fit the manifest of its package.
+    """
+    for each in (first, second):
+        packages.verify(each, limits, progress)
     with contextlib.ExitStack() as stack:
         disks = [stack.enter_context(contextlib.closing(opener.open_source(each, limits))) for each in (first, second)]
         return compare.compare(disks[0], disks[1], limits, progress)

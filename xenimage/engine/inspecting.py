@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from xenimage.engine import chains, opener, packages
 from xenimage.exceptions import UsageError
 from xenimage.guest.sandbox import parent
+from xenimage.model.transfer import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,6 +44,7 @@ def opened(sources: Sequence[SourceOptions], limits: Limits) -> Iterator[Opened]
     with contextlib.ExitStack() as stack:
         disks, names, origins = [], [], []
         for source, name in (each for given in sources for each in _disks(given, limits)):
+            packages.verify(source, limits, Silent())
             disk, origin = opener.open_whole(source, limits, scattered=True)
             stack.callback(disk.close)
             disks.append(disk)
