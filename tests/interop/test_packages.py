@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import hashlib
 import json
 import pathlib
@@ -12,6 +14,8 @@ from typing import Any
 from tests.base import TestCase
 from tests.builders import ovf as build
 from tests.builders.pattern import pattern
+from tests.unit.containers.ovf.test_folder import encrypted
+from tests.unit.containers.ovf.test_parts import KNOWN
 from xenimage.units import MIB
 
 FIRST = pattern(0, 2 * MIB) + bytes(4 * MIB) + pattern(6 * MIB, 2 * MIB)
@@ -149,3 +153,28 @@ class RoundTripTestCase(TestCase):
         expected = bytearray(SECOND)
         expected[MIB : MIB + 65536] = bytes(65536)
         self.assert_same_bytes(bytes(expected), (self.scratch / "out.raw").read_bytes())
+
+    def test_an_encrypted_package_of_citrix(self) -> None:
+        """Acceptance: a descriptor that lies about its encoding, disks of type 19, deflated, encrypted."""
+        directory = self.scratch / "citrix"
+        directory.mkdir()
+        raw = self.scratch / "first.raw"
+        raw.write_bytes(FIRST)
+        self.run_tool("qemu-img", "convert", "-O", "vpc", "-o", "force_size=on", raw, "disk.vhd")
+        (directory / "aa.vhd").write_bytes(encrypted(gzip.compress((self.scratch / "disk.vhd").read_bytes())))
+        security = build.security(base64.b64encode(KNOWN).decode())
+        descriptor = build.citrix(security=security, attributes='Id="xen_1" ovf:compression="GZip"')
+        path = directory / "db.ovf"
+        path.write_bytes(descriptor)
+        password = self.scratch / "password"
+        password.write_text("citrix\n")
+        self.xenimage("package", "convert", path, "db.xva", "--password-file", password)
+        machine = self.xenimage("package", "show", "db.xva")["machines"][0]
+        self.assertEqual(
+            ("db", 4, 2048 * MIB, "uefi"), tuple(machine[n] for n in ("name", "cpus", "memory", "firmware"))
+        )
+        words = ("--skip-disk", "bb", "--password-file", password, "--no-inspect")
+        self.xenimage("package", "convert", path, "db.tgz", *words, code=8)
+        self.run_tool("tar", "-xzf", "db.tgz")
+        self.run_tool("qemu-img", "convert", "-f", "vpc", "-O", "raw", "0.vhd", "tar.raw")
+        self.assert_same_bytes(FIRST, (self.scratch / "tar.raw").read_bytes()[: len(FIRST)])

@@ -147,7 +147,7 @@ def _require_something(load: Load, options: PackagingOptions) -> None:
     :raises NotReadyError: no disk is left, though none was to be left out.
     """
     failed = [feed for feed in load.feeds if feed.state is DiskState.SKIPPED]
-    if failed and len(failed) == len(load.feeds) > len(options.skip):
+    if not options.metadata_only and failed and len(failed) == len(load.feeds) > len(options.skip):
         raise NotReadyError(
             "no disk of it can be read",
             findings=load.all_findings(),
