@@ -12,7 +12,7 @@ from xenimage import exceptions
 from xenimage.exceptions import FormatError, LimitError, NotReadyError, TransferError, UsageError, XenimageError
 
 CODES = {
-    "XenimageError": 1, "UsageError": 2, "ConfigError": 2, "ExtensionError": 2, "FormatError": 3,
+    "XenimageError": 1, "UsageError": 2, "PasswordError": 2, "ConfigError": 2, "ExtensionError": 2, "FormatError": 3,
     "UnsupportedError": 4, "UnsafeError": 5, "LimitError": 5, "NotReadyError": 6, "TransferError": 7,
 }  # fmt: skip
 
