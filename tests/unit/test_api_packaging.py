@@ -394,3 +394,21 @@ class OvfTestCase(PackagingTestCase):
         with self.assertRaises(UsageError) as caught:
             self.convert(to="ovf", output=str(self.scratch / "my vm.ovf"))
         self.assertEqual("Call it my-vm.ovf.", caught.exception.tip)
+
+    def test_what_is_not_what_the_manifest_says(self) -> None:
+        self.source.write_bytes(build.make(FIRST, SECOND))
+        self.convert(to="ova")
+        path = pathlib.Path(self.output)
+        data = bytearray(path.read_bytes())
+        # The blank in front of the descriptor's end tells a reader of XML nothing, and its digest does.
+        place = data.rindex(b"</Envelope>") - 1
+        data[place : place + 1] = b" " if data[place : place + 1] != b" " else b"\t"
+        changed = self.scratch / "changed.ova"
+        changed.write_bytes(data)
+        for handling in OnDiskError:
+            with self.assertRaises(FormatError) as caught:
+                self.convert(changed, output=str(self.scratch / "b.xva"), on_disk_error=handling)
+            self.assertIn("expected what the manifest says", str(caught.exception))
+        report = self.convert(changed, output=str(self.scratch / "b.xva"), choice={"verify": False})
+        self.assertEqual(["package.unverified"], self.codes(report))
+        self.assertEqual([[mark(FIRST), mark(SECOND)]], list(self.disks(self.scratch / "b.xva").values()))

@@ -21,7 +21,7 @@ from xenimage.model.packaging import DiskState, OnDiskError
 from xenimage.model.plan import SourceOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from xenimage.containers.base import Container
     from xenimage.limits import Limits
@@ -191,12 +191,19 @@ class Load:
                 continue
             feeds = [feed for feed in self.feeds if feed.container is container and feed.wanted]
             if self._options.on_disk_error is OnDiskError.FAIL:
-                disks = [feed.described for feed in feeds if feed.described]
-                self.findings += require_proof(container, disks, progress)
+                self._prove_all(container, feeds, progress)
                 continue
             self.findings += require_proof(container, [], progress)
             for feed in feeds:
                 self._prove_disk(container, feed, progress)
+
+    def _prove_all(self, container: Container, feeds: Sequence[Feed], progress: Progress) -> None:
+        try:
+            disks = [feed.described for feed in feeds if feed.described]
+            self.findings += require_proof(container, disks, progress)
+        except FormatError as error:
+            error.tip = error.tip.replace("--no-verify-package", "--no-verify, or --on-disk-error salvage or skip")
+            raise
 
     def _prove_disk(self, container: Container, feed: Feed, progress: Progress) -> None:
         assert feed.described is not None
