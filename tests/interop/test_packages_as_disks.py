@@ -246,6 +246,22 @@ class ProofTest(PackageCase):
         if command[1] != "compare":
             self.assertIn("package.unverified", done.out)
 
+    @ddt.data("monolithicFlat", "twoGbMaxExtentFlat", "twoGbMaxExtentSparse")
+    def test_a_changed_extent(self, form: str) -> None:
+        """A descriptor of text fits the manifest, and what it is read from does not."""
+        name = self.vmdk(form)
+        (extent,) = (each.name for each in self.scratch.glob("disk-*.vmdk"))
+        path = self.ovf(name, parts=(name, extent)).path
+        words = ("disk", "convert", path, str(self.scratch / "out.raw"), "--format", "raw")
+        self.cli(*words)
+        self.assert_same_bytes(RAW, (self.scratch / "out.raw").read_bytes())
+        (self.scratch / "out.raw").unlink()
+        data = bytearray((self.scratch / extent).read_bytes())
+        data[data.index(RAW[:64]) + 5000] ^= 1
+        self.write(extent, bytes(data))
+        self.assertIn(extent, self.cli(*words, code=3))
+        self.assertFalse((self.scratch / "out.raw").exists())
+
     def test_a_changed_chunk_of_an_xva(self) -> None:
         """Its sums are looked at whenever it is read, asked for or not."""
         data = bytearray(xva.make(RAW))

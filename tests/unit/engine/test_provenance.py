@@ -8,7 +8,7 @@ from unittest import mock
 
 import ddt
 
-from tests.builders import ovf, vmx, xva
+from tests.builders import ovf, vmdk, vmx, xva
 from tests.builders.pattern import pattern
 from tests.unit.containers.xva.test_old import XML as APPLIANCE
 from tests.unit.engine.support import Watcher
@@ -112,6 +112,13 @@ class FilesTest(PackageCase):
     def test_a_folder(self) -> None:
         self.assertEqual(["web.ovf", "disk.raw", "sub/second.raw"], self.files(self.folder()))
         self.assertEqual(["web.ovf", "web.mf", "disk.raw", "sub/second.raw"], self.files(self.folder(manifest=True)))
+
+    def test_an_extent_that_only_its_descriptor_names(self) -> None:
+        text = vmdk.descriptor("monolithicFlat", ['RW 8 FLAT "flat.raw" 0'])
+        self.write("flat.raw", RAW)
+        self.write("disk.vmdk", text if isinstance(text, bytes) else text.encode())
+        path = self.write("web.ovf", ovf.envelope(files=ovf.FILE.replace("disk.raw", "disk.vmdk")))
+        self.assertEqual(["web.ovf", "disk.vmdk", "flat.raw"], self.files(path))
 
     def test_one_file(self) -> None:
         self.assertEqual(["vm.xva"], self.files(self.xva()))

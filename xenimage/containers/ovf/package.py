@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from typing import TYPE_CHECKING
 
@@ -119,8 +120,11 @@ class OvfPackage:
             raise
         return _Sequential(opened) if sequential or self._store.compression else opened
 
-    def _beside(self, identifier: str) -> Callable[[str], ByteSource]:
-        """Opens an extent of a VMDK: a file of the package, in the directory of the disk's own."""
+    def _beside(self, identifier: str, opened: list[str] | None = None) -> Callable[[str], ByteSource]:
+        """Opens an extent of a VMDK: a file of the package, in the directory of the disk's own.
+
+        :param opened: gathers the extents' real names.
+        """
         directory = self._description.files[identifier].name.rpartition("/")[0]
 
         def opening(bare_name: str) -> ByteSource:
@@ -128,6 +132,8 @@ class OvfPackage:
             real = self._store.find(name)
             if real is None:
                 raise FormatError(f"the extent {bare_name!r} is missing", expected="every file of the disk")
+            if opened is not None:
+                opened.append(real)
             return self._store.open(real)
 
         return opening
@@ -140,7 +146,7 @@ class OvfPackage:
 
     def prove(self, progress: Progress) -> tuple[Proof, tuple[Finding, ...]]:
         """See :meth:`xenimage.containers.base.Container.prove`. Disks are opened too, and their sizes compared."""
-        files = list(self._contents.parts(self._contents.distinct()))
+        files = self._real_names(list(self._contents.distinct()))
         proof, findings = prove(self._store, files, self._limits, progress, self._encryption)
         return proof, (*findings, *self._judge_disks())
 
@@ -149,9 +155,28 @@ class OvfPackage:
         files = {file.name: file for disk in disks for file in self._files(disk)}
         notes = Notes()
         self._contents.judge(files.values(), notes)
-        names = list(dict.fromkeys(self._contents.parts(files.values())))
+        names = self._real_names(files.values())
         _, findings = prove(self._store, names, self._limits, progress, self._encryption, alone=True)
         return (*notes.all(), *findings)
+
+    def _real_names(self, files: Collection[PackageFile]) -> list[str]:
+        """Names of what is there of *files*, and of the extents that VMDKs among them are read from as well."""
+        extents = [name for file in files for name in self._extents(file)]
+        return list(dict.fromkeys([*self._contents.parts(files), *extents]))
+
+    def _extents(self, file: PackageFile) -> list[str]:
+        """Names of the extents that are there, if *file* is a VMDK of text; one of another form has none."""
+        names: list[str] = []
+        if file.compression or file.encrypted:
+            return names
+        with contextlib.suppress(XenimageError):  # whoever opens the disk is told what is wrong with it
+            source = self._contents.stored(file.identifier)
+            try:
+                if source.size <= self._limits.descriptor_size and detect(source, self._limits) == "vmdk":
+                    open_disk(source, self._limits, open_extent=self._beside(file.identifier, names)).close()
+            finally:
+                source.close()
+        return names
 
     def _files(self, disk: MachineDisk) -> Iterator[PackageFile]:
         """The files that a disk and those below it stand in."""
@@ -189,7 +214,7 @@ class OvfPackage:
             name = beside(self._store, suffix)
             if name is not None:
                 yield name
-        yield from dict.fromkeys(self._contents.parts(self._contents.distinct()))
+        yield from self._real_names(list(self._contents.distinct()))
 
     def close(self) -> None:
         """See :meth:`xenimage.containers.base.Container.close`."""
