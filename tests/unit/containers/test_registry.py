@@ -11,7 +11,7 @@ import ddt
 import zstandard
 
 from tests.base import TestCase
-from tests.builders import bundle, ovf, vmdk, vmx, xva
+from tests.builders import bundle, ova, ovf, vmdk, vmx, xva
 from tests.builders.pattern import pattern
 from tests.unit.containers.xva.test_old import XML as APPLIANCE
 from xenimage.containers.registry import kind_of, open_container
@@ -50,6 +50,9 @@ PACKAGES = {
     "xva of the old form": APPLIANCE.encode(),
     "ova": bundle.tar([bundle.Entry("web.ovf", ovf.envelope())]),
     "ova with another file in front": bundle.tar([bundle.Entry("a", b"x"), bundle.Entry("web.OVF", ovf.envelope())]),
+    "ova with gzip": ova.ova(compression="gzip"),
+    "ova with xz": ova.ova(compression="xz"),
+    "ova with zstd": ova.ova(compression="zstd"),
     "vmx": vmx.text(),
     "vmx of Windows": vmx.text(newline="\r\n"),
 }
