@@ -239,9 +239,9 @@ class ProofTest(PackageCase):
         told = self.cli(*words, code=3)
         self.assertIn(f"{path}: ", told)
         self.assertIn("disk.raw", told)
-        self.assertIn("--no-verify-package", told)
+        self.assertIn("--no-verify", told)
         self.assertEqual(before, sorted(self.scratch.iterdir()))
-        done = self.run_cli(*words, "--no-verify-package", "-f", "json")
+        done = self.run_cli(*words, "--no-verify", "-f", "json")
         self.assertEqual(1 if command[1] == "compare" else 0, min(done.code, 1), done.err)
         if command[1] != "compare":
             self.assertIn("package.unverified", done.out)
@@ -267,7 +267,7 @@ class ProofTest(PackageCase):
         data = bytearray(xva.make(RAW))
         data[data.index(RAW[:64]) + 5000] ^= 1
         path = self.write("vm.xva", bytes(data))
-        for more in ((), ("--no-verify-package",)):
+        for more in ((), ("--no-verify",)):
             told = self.cli("disk", "convert", path, str(self.scratch / "out.raw"), "--format", "raw", *more, code=3)
             self.assertIn("Ref:6/00000000", told)
             self.assertFalse((self.scratch / "out.raw").exists())

@@ -53,13 +53,10 @@ def add_source_options(group: argparse._ArgumentGroup, format_names: Sequence[st
     add_package_options(group)
 
 
-def add_package_options(
-    group: argparse._ArgumentGroup, *, disk: bool = True, verify: str = "--no-verify-package"
-) -> None:
+def add_package_options(group: argparse._ArgumentGroup, *, disk: bool = True) -> None:
     """Add what says how a package of machines is read.
 
     :param disk: whether one disk of it can be chosen.
-    :param verify: option string for not to verify it.
     """
     group.add_argument("--vm", default="", metavar="NAME", help="of a package: this machine, by name, id or number")
     if disk:
@@ -71,8 +68,7 @@ def add_package_options(
         help=f"of an encrypted package: the password, in the first line of FILE (or in {PASSWORD_VARIABLE})",
     )
     group.add_argument(
-        verify,
-        dest="no_verify_package",
+        "--no-verify",
         action="store_true",
         help="of a package: do not hold it against its manifest first",
     )
@@ -88,7 +84,7 @@ def package_choice(args: argparse.Namespace) -> PackageChoice:
         disk=getattr(args, "disk", ""),
         deployment=args.deployment,
         password=getattr(args, "password", None) or _password(args.password_file),
-        verify=not args.no_verify_package,
+        verify=not args.no_verify,
     )
 
 

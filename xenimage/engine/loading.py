@@ -202,7 +202,7 @@ class Load:
             disks = [feed.described for feed in feeds if feed.described]
             self.findings += require_proof(container, disks, progress)
         except FormatError as error:
-            error.tip = error.tip.replace("--no-verify-package", "--no-verify, or --on-disk-error salvage or skip")
+            error.tip = error.tip.replace("--no-verify", "--no-verify, or --on-disk-error salvage or skip")
             raise
 
     def _prove_disk(self, container: Container, feed: Feed, progress: Progress) -> None:

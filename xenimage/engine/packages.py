@@ -219,6 +219,6 @@ def require_proof(container: Container, disks: Collection[MachineDisk], progress
                 finding.what.rstrip("."),
                 expected="what the manifest says",
                 where=container.package.path,
-                tip=f"{finding.act} To read it all the same: --no-verify-package.".strip(),
+                tip=f"{finding.act} To read it all the same: --no-verify.".strip(),
             )
     return findings

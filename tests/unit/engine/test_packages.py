@@ -269,7 +269,7 @@ class VerifyTest(FileCase):
         with self.assertRaises(FormatError) as caught:
             self.verify(path)
         self.assertEqual(3, caught.exception.exit_code)
-        self.assertIn("--no-verify-package", caught.exception.tip)
+        self.assertIn("--no-verify", caught.exception.tip)
         self.assertTrue(str(caught.exception).startswith(f"{path}: "))
         self.assertEqual([], self.verify(path, verify=False).stages)
 

@@ -76,7 +76,7 @@ error among the findings, with 6 if there is."""
             help=f"who shall take it: {', '.join(api.PACKAGE_TARGETS)}",
         )
         target.add_argument("--strict", action="store_true", help="end with 6 for warnings, too")
-        add_package_options(parser.add_argument_group("source"), disk=False, verify="--no-verify")
+        add_package_options(parser.add_argument_group("source"), disk=False)
 
     def execute(self, args: argparse.Namespace) -> Outcome:
         """Check the package."""

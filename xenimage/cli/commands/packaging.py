@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 WITH_LOSS = 8
 """exit code of work that is done, with a loss that the user allowed and the report lists"""
-_VERIFY = "--no-verify"
 _EULA_MAX = 1 << 20
 """bytes"""
 _SUFFIXES = {
@@ -251,7 +250,7 @@ where disks are left out or parts of them lost, as you allowed."""
         )
         source = parser.add_argument_group("source")
         add_source_format(source, ("--source-format",))
-        add_package_options(source, verify=_VERIFY)
+        add_package_options(source)
         _add_machine(parser)
         _add_target(parser)
         bundle = parser.add_argument_group("bundle")
@@ -314,7 +313,7 @@ a machine is made up."""
         )
         source = parser.add_argument_group("source")
         add_source_format(source, ("--source-format",))
-        add_package_options(source, disk=False, verify=_VERIFY)
+        add_package_options(source, disk=False)
         _add_machine(parser)
         _add_target(parser)
         _add_broken(parser)
@@ -345,7 +344,7 @@ machine. By default it is of the kind of SOURCE; of a VMX it is an OVF."""
         parser.add_argument("--to", choices=PACKAGE_OUTPUTS[:-1], help="what to write (default: as SOURCE)")
         source = parser.add_argument_group("source")
         add_source_format(source, ("--source-format",))
-        add_package_options(source, disk=False, verify=_VERIFY)
+        add_package_options(source, disk=False)
         _add_machine(parser)
         _add_target(parser)
         _add_broken(parser)
