@@ -12,43 +12,10 @@ import subprocess
 import ddt
 
 from tests.base import TestCase
-from tests.builders.pattern import pattern
-from xenimage.containers.ovf.writer import write_ova
-from xenimage.containers.ovf.writing import NewPackage, OvfOptions
-from xenimage.engine.diskfiles import DiskFiles, disk_content
-from xenimage.formats.raw import open_raw
-from xenimage.limits import STRICT
-from xenimage.model.machine import Machine, MachineDisk, Nic, Product
-from xenimage.model.transfer import Silent
-from xenimage.sinks.file import FileSink
-from xenimage.sources.file import open_file
-from xenimage.units import MIB
+from tests.functional.packages import DISKS, write_package
 
 HERE = pathlib.Path(__file__).resolve().parent
 COT = pathlib.Path(os.environ.get("XENIMAGE_CONSUMERS") or HERE.parent.parent / ".venv-consumers", "bin", "cot")
-DISKS = {"root": pattern(0, 4 * MIB) + bytes(12 * MIB), "data": bytes(6 * MIB)}
-MACHINE = Machine(
-    identifier="web",
-    name="web",
-    annotation="Made by nobody",
-    cpus=2,
-    cores_per_socket=2,
-    memory=512 * MIB,
-    firmware="uefi",
-    secure_boot=True,
-    os_id=96,
-    os_name="debian12_64Guest",
-    tpm=True,
-    disks=(
-        MachineDisk(identifier="root", bus="sata", address=(0, 3), bootable=True),
-        MachineDisk(identifier="data", bus="xen"),
-    ),
-    nics=(Nic(network="LAN", model="E1000", mac="00:16:3e:01:02:03"), Nic(network="DMZ")),
-    cdroms=("",),
-    products=(Product(name="Web", vendor="Us", version="1.0", properties=(("hostname", "web"),)),),
-    eulas=("Be nice",),
-    settings={"platform": "nx=true"},
-)
 
 
 @ddt.ddt
@@ -64,19 +31,8 @@ class CotTest(TestCase):
         return done.stdout, done.stderr
 
     def write(self, form: str) -> None:
-        contents = {}
-        for name, data in DISKS.items():
-            path = self.scratch / f"{name}.raw"
-            path.write_bytes(data)
-            disk = open_raw(open_file(path), STRICT)
-            self.addCleanup(disk.close)
-            contents[name] = disk_content(disk, DiskFiles(format=form, jobs=2, timestamp=1577836800), STRICT, Silent())
-        sink = FileSink(str(self.scratch / "web.ova"))
-        self.addCleanup(sink.close)
         # It takes SHA-1 for the digest of each OVF 1.x.
-        write_ova(sink, NewPackage(machines=[MACHINE], disks=contents), OvfOptions(disk_format=form, digest="sha1"))
-        sink.flush()
-        sink.commit()
+        write_package(self, self.scratch / "web.ova", form=form, digest="sha1")
 
     @ddt.data("vmdk", "vhd")
     def test_it_reads_ours(self, form: str) -> None:
