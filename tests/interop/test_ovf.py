@@ -89,6 +89,7 @@ class OvfTestCase(TestCase):
         path = self.archive(form)
         names = ["web.ovf", "web.mf", f"web-disk1.{form}", f"web-disk2.{form}"]
         self.assertEqual(names, self.run_tool("tar", "-tf", path).splitlines())
+        self.assertEqual("", self.run_tool("sh", "-c", f"tar --warning=all -tvf {path} 2>&1 >list"))
         target = self.unpacked(path)
         self.assert_disks(target, form)
         self.assert_manifest(target)
@@ -149,6 +150,7 @@ class OvfTestCase(TestCase):
     def test_openssl_verifies_the_signature(self, digest: str) -> None:
         key, certificate = make_pair(self.scratch)
         target = self.unpacked(self.archive("vmdk", digest=digest, sign=(str(key), str(certificate))))
+        self.assert_manifest(target, digest)
         head, _, pem = (target / "web.cert").read_text().partition("\n")
         said = re.fullmatch(rf"{digest.upper()}\(web\.mf\)= ([0-9a-f]+)", head)
         assert said is not None
