@@ -310,9 +310,9 @@ class BrokenTestCase(PackagingTestCase):
             sources=sources(self.source), output=str(directory), to="bundle", on_disk_error=OnDiskError.SALVAGE
         )
         report = api.convert_package(options, bundle=wishes)
-        self.assertEqual(["bundles-0.tgz", "bundles-1.tgz"], sorted(os.listdir(directory)))
+        self.assertEqual(["bundles-1.tgz", "bundles-2.tgz"], sorted(os.listdir(directory)))
         self.assertEqual(2, len(report.bundles))
-        for number, content in enumerate((FIRST, self.rest)):
+        for number, content in enumerate((FIRST, self.rest), 1):
             raw = self.scratch / f"{number}.raw"
             raw.write_bytes(content)
             bundle = SourceOptions(path=str(directory / f"bundles-{number}.tgz"))

@@ -100,14 +100,14 @@ def bundle_outputs(load: Load, options: PackagingOptions, *, dry_run: bool) -> d
 
     :raises UsageError: one is there already, and may not be replaced; it is a source; there is no disk.
     """
-    disks = [feed.disk.identifier for feed in load.feeds if feed.wanted]
+    disks = {feed.disk.identifier: feed.number for feed in load.feeds if feed.wanted}
     if not disks:
         raise UsageError("there is no disk with content", expected="one at least", where=options.sources[0].path)
     if len(disks) == 1:
-        outputs = {disks[0]: options.output}
+        outputs = dict.fromkeys(disks, options.output)
     else:
         stem = file_stem(os.path.basename(options.output.rstrip("/")), "disk")
-        outputs = {name: os.path.join(options.output, f"{stem}-{place}.tgz") for place, name in enumerate(disks)}
+        outputs = {name: os.path.join(options.output, f"{stem}-{number}.tgz") for name, number in disks.items()}
         if not dry_run:
             make_directory(options.output)
     for path in outputs.values():
