@@ -17,9 +17,10 @@ from xenimage.engine.freeing import without_free
 from xenimage.engine.layers import Kept, layered
 from xenimage.engine.links import chain_findings
 from xenimage.engine.mapper import map_blocks
-from xenimage.engine.opener import open_chain, open_whole, refuse_output
+from xenimage.engine.opener import open_chain, open_whole
 from xenimage.engine.planner import Found
 from xenimage.engine.runner import run
+from xenimage.engine.samefile import refuse_output
 from xenimage.exceptions import NotReadyError, UsageError
 from xenimage.formats.overlay import Overlay
 from xenimage.formats.vhd.reader import open_vhd

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from xenimage.engine.conversion import FIXED, new_fixed, new_qcow2, new_vhd, new_vmdk
 from xenimage.engine.diskfiles import write_vhd, write_vmdk
 from xenimage.engine.flattening import flatten
-from xenimage.engine.opener import refuse_output
 from xenimage.engine.passes import ContentId, Passes, random_uuid
+from xenimage.engine.samefile import refuse_output
 from xenimage.formats.qcow2.writer import Qcow2Writer, Run
 from xenimage.formats.vhd.layout import BLOCK_SIZE
 from xenimage.formats.vhd.writer import BITMAP

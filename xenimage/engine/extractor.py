@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from xenimage.checks.naming import OLD_NAMES, bare_name
 from xenimage.containers.archive import PACKED, Archive, members
 from xenimage.containers.bundle.reader import placed, require_gzip
-from xenimage.engine.opener import refuse_output
+from xenimage.engine.samefile import refuse_output
 from xenimage.exceptions import FormatError, LimitError, UnsafeError, UnsupportedError
 from xenimage.model.report import Extracted, ExtractReport
 from xenimage.sinks.file import FileSink, make_directory

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from xenimage.engine.layers import layered
 from xenimage.engine.mapper import map_blocks
-from xenimage.engine.opener import refuse_output
 from xenimage.engine.passes import Passes, in_order
 from xenimage.engine.planner import decide_jobs
+from xenimage.engine.samefile import refuse_output
 from xenimage.exceptions import UsageError
 from xenimage.formats.base import clear
 from xenimage.formats.overlay import Overlay

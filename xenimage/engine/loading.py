@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from xenimage.checks.package.kinds import BY_CODE
 from xenimage.containers.registry import open_container
 from xenimage.engine.feeds import Feed, called, fate
-from xenimage.engine.opener import is_packaged, open_source, refuse_output
+from xenimage.engine.opener import is_packaged, open_source
 from xenimage.engine.outfitting import machine_around, outfit, outfit_networks
 from xenimage.engine.packages import choose_disk, choose_machine, files_beside, pick, require_proof
 from xenimage.engine.salvage import Guarded, Salvaged
+from xenimage.engine.samefile import refuse_output
 from xenimage.exceptions import FormatError, UsageError, XenimageError
 from xenimage.model.machine import Origin
 from xenimage.model.packaging import DiskState, OnDiskError

@@ -21,22 +21,22 @@ from xenimage.containers.bundle.reader import is_gzip, open_bundle, open_bundle_
 from xenimage.containers.registry import KINDS as PACKAGES
 from xenimage.engine.links import Told, chain_findings, check_links, means
 from xenimage.engine.packages import is_package, open_packaged
+from xenimage.engine.samefile import refuse_output, refuse_repeated
+from xenimage.engine.snapshots import wished_snapshots
 from xenimage.exceptions import FormatError, LimitError, UnsafeError, UnsupportedError, UsageError
 from xenimage.formats import registry
 from xenimage.formats.overlay import Overlay, flattened
 from xenimage.formats.qcow2.difference import Difference
 from xenimage.formats.qcow2.reader import Qcow2Disk
-from xenimage.formats.qcow2.snapshots import choose
 from xenimage.formats.vhd.reader import open_vhd
 from xenimage.sources.file import open_beside, open_file
 from xenimage.sources.pipe import PipeSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from xenimage.containers.bundle.forward import Forward
     from xenimage.engine.packages import PackagedDisk
-    from xenimage.formats.qcow2.snapshots import Snapshot
     from xenimage.limits import Limits
     from xenimage.model.disk import ByteSource, Disk
     from xenimage.model.machine import Origin
@@ -49,7 +49,6 @@ BUNDLE = "bundle"
 PIPE = "-"
 FORMATS = (*registry.NAMES, BUNDLE, *PACKAGES)
 """what ``--format`` takes"""
-ALL_SNAPSHOTS = "all"
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -131,7 +130,7 @@ def open_chain(
     try:
         while True:
             _require_depth(len(chain.paths) + 1, options.path, limits)
-            _refuse_repeated(path, chain.paths)
+            refuse_repeated(path, chain.paths)
             around = _Around(output=output, beside=beside, alone=options.alone, scattered=scattered)
             disk = _open_one(path, limits, name, snapshot, around)
             chain.disks.append(disk)
@@ -275,7 +274,7 @@ def _split_snapshots(chain: Chain, options: SourceOptions, limits: Limits) -> No
     leaf, *parents = chain.disks
     if not isinstance(leaf, Qcow2Disk):
         raise UsageError("has no internal snapshots", expected="a qcow2 image", where=options.path)
-    wished = _wished_snapshots(leaf, options)
+    wished = wished_snapshots(leaf, options)
     _require_depth(len(wished) + len(chain.disks), options.path, limits)
     views = [leaf]
     try:
@@ -297,28 +296,6 @@ def _split_snapshots(chain: Chain, options: SourceOptions, limits: Limits) -> No
     chain.snapshots = {place: snapshot.name for place, snapshot in enumerate(wished, 1)}
 
 
-def _wished_snapshots(leaf: Qcow2Disk, options: SourceOptions) -> list[Snapshot]:
-    """The snapshots that become layers, the newest first; only such as are older than the leaf, if that is one."""
-    ordered = sorted(leaf.snapshots, key=lambda each: each.date)
-    older = ordered
-    if options.snapshot is not None:
-        older = ordered[: ordered.index(choose(leaf.snapshots, options.snapshot))]
-    if options.snapshots == (ALL_SNAPSHOTS,):
-        return older[::-1]
-    try:
-        wished = [choose(leaf.snapshots, name) for name in options.snapshots]
-    except UsageError as error:
-        raise error.within(options.path) from None
-    for each in wished:
-        if each not in older:
-            raise UsageError(
-                f"the snapshot {each.name!r} is not older than {options.snapshot!r}",
-                expected="older ones as layers below it",
-                where=options.path,
-            )
-    return [each for each in reversed(older) if each in wished]
-
-
 def open_leaf(options: SourceOptions, limits: Limits) -> Disk:
     """Open only the disk that the user named, without its parents, whether it can be read or not: for its facts.
 
@@ -327,30 +304,6 @@ def open_leaf(options: SourceOptions, limits: Limits) -> Disk:
     if is_packaged(options, limits):
         return open_packaged(options, limits)
     return _open_one(options.path, limits, options.format, options.snapshot, _Around(alone=options.alone))
-
-
-def same_file(first: str, second: str) -> bool:
-    """Whether two paths name one file; false where either is missing."""
-    try:
-        return os.path.samefile(first, second)
-    except (OSError, ValueError):  # names inside images may be such as no file can have
-        return False
-
-
-def _refuse_repeated(path: str, others: Sequence[str]) -> None:
-    for other in others:
-        if same_file(path, other):
-            raise UsageError(f"is the same file as {other}", expected="each disk of the chain once", where=path)
-
-
-def refuse_output(output: str | None, path: str) -> None:
-    """A source is never written, not even with ``--force``.
-
-    :raises UsageError: *output* is the file *path*.
-    """
-    # The sink writes to what the links lead to, where "missing/.." is the directory itself; the kernel finds no file.
-    if output is not None and same_file(os.path.realpath(output), path):
-        raise UsageError(f"is the source {path}", expected="another file", where=output)
 
 
 class _Around(NamedTuple):

@@ -8,7 +8,7 @@ import os
 import uuid as uuids
 from typing import TYPE_CHECKING
 
-from xenimage.engine.opener import same_file
+from xenimage.engine.samefile import same_file
 from xenimage.exceptions import FormatError, UnsafeError, UnsupportedError, UsageError, XenimageError
 from xenimage.formats import registry
 from xenimage.formats.vhd import layout, locators

@@ -12,9 +12,9 @@ from xenimage.engine.checker import merge_findings
 from xenimage.engine.layers import ChildPasses
 from xenimage.engine.mapper import map_blocks
 from xenimage.engine.mendings import mendings
-from xenimage.engine.opener import refuse_output
 from xenimage.engine.passes import Passes, content_uuid
 from xenimage.engine.planner import clamp_time, decide_jobs, target_size
+from xenimage.engine.samefile import refuse_output
 from xenimage.exceptions import NotReadyError
 from xenimage.formats.vhd import layout
 from xenimage.formats.vhd.check import check_vhd

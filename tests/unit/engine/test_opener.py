@@ -13,7 +13,8 @@ from tests.base import TestCase
 from tests.builders import qcow2, vhd, vmdk
 from tests.builders.pattern import pattern
 from xenimage import api
-from xenimage.engine.opener import open_chain, open_leaf, open_source, same_file
+from xenimage.engine.opener import open_chain, open_leaf, open_source
+from xenimage.engine.samefile import same_file
 from xenimage.exceptions import FormatError, LimitError, UnsafeError, UnsupportedError, UsageError
 from xenimage.limits import STRICT, Limits
 from xenimage.model.extent import Kind
