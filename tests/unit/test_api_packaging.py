@@ -242,6 +242,62 @@ class BrokenTestCase(PackagingTestCase):
         self.assertEqual(["2", str(MIB), str(MIB)], lines[1].split("\t")[:3])
         self.assertEqual(2, len(lines))
 
+    def cut(self) -> None:
+        """An XVA that ends in the middle of its second disk, whose first chunk is whole."""
+        whole = build.make(FIRST, SECOND)
+        self.source.write_bytes(whole[: whole.index(SECOND[MIB : MIB + 512]) + 5000])
+
+    def test_what_was_cut_is_refused_as_a_whole(self) -> None:
+        self.cut()
+        with self.assertRaisesRegex(FormatError, "is cut short by the end of the file") as caught:
+            self.convert()
+        self.assertIn("--on-disk-error salvage", caught.exception.tip)
+
+    def test_salvage_what_was_cut(self) -> None:
+        self.cut()
+        report = self.convert(on_disk_error=OnDiskError.SALVAGE)
+        rest = SECOND[:MIB] + bytes(2 * MIB)
+        self.assertEqual([[mark(FIRST), mark(rest)]], list(self.disks(self.output).values()))
+        self.assertEqual([(MIB, 2 * MIB)], [(each.offset, each.length) for each in report.disks[1].lost])
+        self.assertEqual((), report.disks[0].lost)
+        codes = [finding.code for finding in report.findings]
+        self.assertEqual(1, codes.count("xva.archive"))
+
+    def test_skip_what_was_cut(self) -> None:
+        self.cut()
+        for fields in ({"on_disk_error": OnDiskError.SKIP}, {"skip": ("2",)}):
+            report = self.convert(force=True, **fields)
+            self.assertEqual([[mark(FIRST)]], list(self.disks(self.output).values()))
+            self.assertEqual([DiskState.KEPT, DiskState.SKIPPED], [each.state for each in report.disks])
+
+    def test_a_disk_behind_the_cut_is_left_out(self) -> None:
+        whole = build.make(FIRST, SECOND)
+        self.source.write_bytes(whole[: whole.index(FIRST[4 * MIB :])])
+        report = self.convert(on_disk_error=OnDiskError.SALVAGE)
+        self.assertEqual([[mark(FIRST[: 4 * MIB] + bytes(MIB))]], list(self.disks(self.output).values()))
+        self.assertEqual([DiskState.KEPT, DiskState.SKIPPED], [each.state for each in report.disks])
+
+    def test_an_archive_that_leads_outside_is_never_salvaged(self) -> None:
+        self.source.write_bytes(build.make(FIRST, SECOND, fault="dotdot"))
+        with self.assertRaises(NotReadyError):
+            self.convert(on_disk_error=OnDiskError.SALVAGE)
+        self.assert_nothing_left("source.xva")
+
+    def test_an_ova_that_was_cut(self) -> None:
+        ova = self.scratch / "whole.ova"
+        self.source.write_bytes(build.make(FIRST, SECOND))
+        self.convert(to="ova", output=str(ova), disk_format="vhd")
+        data = ova.read_bytes()
+        place = data.index(SECOND[MIB : MIB + 512])
+        ova.write_bytes(data[:place])
+        with self.assertRaisesRegex(FormatError, "ends inside the member") as caught:
+            self.convert(ova)
+        self.assertIn("--on-disk-error salvage", caught.exception.tip)
+        report = self.convert(ova, on_disk_error=OnDiskError.SALVAGE)
+        self.assertEqual(mark(FIRST + bytes(MIB)), next(iter(self.disks(self.output).values()))[0])
+        self.assertIn("ovf.archive.end", [finding.code for finding in report.findings])
+        self.assertTrue(report.with_loss)
+
     def test_a_list_of_losses_goes_with_its_package(self) -> None:
         self.convert(on_disk_error=OnDiskError.SALVAGE)
         self.convert(skip=("2",), force=True)

@@ -123,11 +123,13 @@ def open_container(path: str, limits: Limits, choice: PackageChoice, *, kind: st
         if found == "xva":
             from xenimage.containers.xva.reader import open_xva
 
-            return open_xva(source, limits)
+            return open_xva(source, limits, damaged=choice.damaged)
         if found == "ova":
             from xenimage.containers.ovf.archive import open_ova
 
-            return open_ova(source, limits, deployment=choice.deployment, password=choice.password)
+            return open_ova(
+                source, limits, deployment=choice.deployment, password=choice.password, damaged=choice.damaged
+            )
     except BaseException:
         source.close()
         raise

@@ -69,7 +69,7 @@ class Load:
         self._add_machine(machine_around(source.path), files, lambda _disk: opening, None)
 
     def _add_package(self, source: SourceOptions) -> None:
-        container = open_container(source.path, self._limits, source.choice, kind=source.format or "")
+        container = self._container(source)
         self._stack.callback(container.close)
         beside = list(files_beside(source.path, container))
         self.read += beside
@@ -94,6 +94,28 @@ class Load:
         self.findings += package.findings
         if not source.choice.verify:
             self.findings.append(BY_CODE["package.unverified"].found(where=source.path))
+
+    def _container(self, source: SourceOptions) -> Container:
+        """Open a package; a damaged one where not all of it is wanted."""
+        options = self._options
+        damaged = options.on_disk_error is not OnDiskError.FAIL or bool(
+            options.metadata_only or options.skip or options.replace
+        )
+        choice = dataclasses.replace(source.choice, damaged=damaged)
+        try:
+            return open_container(source.path, self._limits, choice, kind=source.format or "")
+        except FormatError as error:
+            if not damaged and self._is_cut(source):
+                error.tip = f"{error.tip} To go on with what is left: --on-disk-error salvage or skip.".strip()
+            raise
+
+    def _is_cut(self, source: SourceOptions) -> bool:
+        """Whether a package that does not open does so as a damaged one."""
+        choice = dataclasses.replace(source.choice, damaged=True)
+        with contextlib.suppress(XenimageError):
+            open_container(source.path, self._limits, choice, kind=source.format or "").close()
+            return True
+        return False
 
     def _add_machine(
         self,
@@ -215,7 +237,7 @@ class Load:
                 feed.leave_out(str(error))
             else:
                 kind = BY_CODE["package.disk.lost"]
-                self.findings.append(kind.found("manifest", disk=called(feed), error=error, where=feed.path))
+                self.findings.append(kind.found("manifest", disk=called(feed), error=error.found, where=feed.path))
 
     # Disks
 
@@ -256,8 +278,8 @@ class Load:
 
     def _failed(self, feed: Feed, error: XenimageError) -> None:
         if self._options.on_disk_error is OnDiskError.FAIL or feed.state is DiskState.REPLACED:
-            ways = f"--skip-disk {feed.number}, or --on-disk-error skip"
-            error.tip = f"{error.tip} To go on without it: {ways}.".strip()
+            ways = f"--on-disk-error salvage or skip, or --skip-disk {feed.number}"
+            error.tip = f"{error.tip} To go on all the same: {ways}.".strip()
             raise error
         feed.leave_out(str(error))
 
@@ -303,7 +325,8 @@ class Load:
     def all_findings(self) -> tuple[Finding, ...]:
         """Findings of the sources, and of what became of the disks."""
         disks = [feed.content for feed in self.feeds if feed.content and feed.wanted]
-        told = [finding for disk in disks for finding in disk.facts.findings]
+        # What is said of an archive each of its disks says.
+        told = dict.fromkeys(finding for disk in disks for finding in disk.facts.findings)
         return (*self.findings, *told, *(found for feed in self.feeds for found in fate(feed)))
 
 

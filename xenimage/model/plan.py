@@ -65,6 +65,8 @@ class PackageChoice:
     """of an encrypted package"""
     verify: bool = True
     """whether what is read is held against the manifest first, if there is one"""
+    damaged: bool = False
+    """whether of an archive that was cut or breaks a rule what can be read is better than nothing"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

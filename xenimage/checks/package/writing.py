@@ -17,8 +17,9 @@ KINDS = (
         cases={
             "manifest": Wording(
                 severity=WARNING,
-                what="The disk {disk} is not what the manifest says: {error}",
+                what="The disk {disk} is not what the manifest says: {error}.",
                 why="Bytes of it differ from what was exported, and nothing tells which ones.",
+                act="Check the guest's file systems, and restore its data from a backup.",
             )
         },
     ),

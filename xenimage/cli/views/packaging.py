@@ -109,13 +109,17 @@ def _disk_lines(report: PackagingReport, style: Style) -> Iterator[str]:
         return
     yield style.paint("Disks", "bold")
     rows = [
-        (each.number, each.label or each.identifier, each.state.value, _size(each), each.why or each.source)
+        (each.number, each.label or each.identifier, _fate(each), _size(each), each.why or each.source)
         for each in report.disks
     ]
-    yield from table(("number", "disk", "", "size", "from, or why not"), rows, style, right=(0, 3))
+    yield from table(("number", "disk", "fate", "size", "from, or why not"), rows, style, right=(0, 3))
     yield ""
     for disk in report.disks:
         yield from _lost_lines(disk, style)
+
+
+def _fate(disk: PackagedDiskReport) -> str:
+    return f"{disk.state.value} in part" if disk.lost else disk.state.value
 
 
 def _size(disk: PackagedDiskReport) -> str:
@@ -147,4 +151,7 @@ def split_lines(report: SplitReport, style: Style) -> Iterator[str]:
     """Yield a package that was taken apart, for people."""
     for package in report.packages:
         yield from lines(package, style)
-    yield f"{len(report.packages)} machines of {visible(report.source)}"
+    count = len(report.packages)
+    packages = "1 package" if count == 1 else f"{count} packages"
+    written = "in" if any(each.written for each in report.packages) else "would be in"
+    yield f"{visible(report.source)}: {packages} {written} {visible(report.directory)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ class ArchiveStore:
     """See :class:`xenimage.containers.ovf.store.Store`. Reads all headers, and of packed content all there is, once.
 
     :param source: closed with it.
+    :param damaged: whether the members in front of the place are taken where a plain tar is cut or damaged.
     :raises FormatError: it is no tar, is cut short, or does not hold one descriptor.
     :raises UnsafeError: a member is a link or a device, is there twice, or has a name that leads out.
     :raises UnsupportedError: a kind of member that is not read. :class:`LimitError`: a number passes its limit.
@@ -42,13 +44,20 @@ class ArchiveStore:
 
     kind = "ova"
 
-    def __init__(self, source: ByteSource, limits: Limits) -> None:
+    def __init__(self, source: ByteSource, limits: Limits, *, damaged: bool = False) -> None:
         self.path = source.name
         self._content = Content(source, limits)
         self.compression = self._content.compression
-        archive = Archive()
-        all_members = _listed(self._content, limits, archive)
-        self._end = _judged_end(self._content, archive, all_members.values())
+        all_members: dict[str, Member] = {}
+        try:
+            archive = Archive()
+            _list(self._content, limits, archive, all_members)
+            self._end = _judged_end(self._content, archive, all_members.values())
+        except FormatError as error:
+            if not damaged or self.compression:
+                raise
+            _cut(all_members, source.size)
+            self._end = found("archive.end", "cut", error=error)
         whole = _descriptor(all_members)
         self._directory = whole[: whole.rfind("/") + 1]
         self.descriptor = whole[len(self._directory) :]
@@ -116,9 +125,8 @@ class ArchiveStore:
         self._content.close()
 
 
-def _listed(content: Content, limits: Limits, archive: Archive) -> dict[str, Member]:
-    """The files of the archive, by their checked names."""
-    found_members: dict[str, Member] = {}
+def _list(content: Content, limits: Limits, archive: Archive, found_members: dict[str, Member]) -> None:
+    """List the files of the archive in *found_members*, by their checked names; one that was cut is the last."""
     for member in _all_members(content, limits, archive):
         name = _checked(member)
         if not name:
@@ -126,14 +134,22 @@ def _listed(content: Content, limits: Limits, archive: Archive) -> dict[str, Mem
         # Extracting keeps the last of two, a reader of streams takes the first.
         if name in found_members:
             raise UnsafeError(f"holds {name!r} twice, at {found_members[name].offset:#x} and {member.offset:#x}")
+        found_members[name] = member
         if not content.passes(member.offset, member.size):
             raise FormatError(
                 f"ends inside the member {member.name!r}",
                 expected=f"{member.size} bytes of it at {member.offset:#x}",
                 tip="The file is truncated: compare its size with the original's, and transfer it again.",
             )
-        found_members[name] = member
-    return found_members
+
+
+def _cut(all_members: dict[str, Member], size: int) -> None:
+    """Shorten the member that goes on behind the *size* bytes of the file; of one without a byte nothing is left."""
+    for name, member in list(all_members.items()):
+        if member.offset >= size and member.size:
+            del all_members[name]
+        elif member.offset + member.size > size:
+            all_members[name] = dataclasses.replace(member, size=size - member.offset)
 
 
 def _all_members(content: Content, limits: Limits, archive: Archive) -> Iterator[Member]:
@@ -233,7 +249,9 @@ def is_ova(source: ByteSource, limits: Limits) -> bool:
     return False
 
 
-def open_ova(source: ByteSource, limits: Limits, *, deployment: str = "", password: str | None = None) -> OvfPackage:
+def open_ova(
+    source: ByteSource, limits: Limits, *, deployment: str = "", password: str | None = None, damaged: bool = False
+) -> OvfPackage:
     """Open an OVA, plain or packed as a whole with gzip, xz or zstd. Reads its headers and the descriptor.
 
     A packed one is read through once. Nothing is unpacked to disk.
@@ -241,6 +259,7 @@ def open_ova(source: ByteSource, limits: Limits, *, deployment: str = "", passwo
     :param source: closed with the package.
     :param deployment: id of a deployment option; empty for the default.
     :param password: of an encrypted package; asked for when a disk of it is opened.
+    :param damaged: whether a plain one that was cut is opened: its last file is shorter then, and others are missing.
     :raises UsageError: there is no such deployment option.
     :raises FormatError: it is no archive with a descriptor, or damaged or cut short.
     :raises UnsupportedError: a version of OVF, or a kind of member, that is not read.
@@ -249,7 +268,7 @@ def open_ova(source: ByteSource, limits: Limits, *, deployment: str = "", passwo
     """
     name = ""
     try:
-        store = ArchiveStore(source, limits)
+        store = ArchiveStore(source, limits, damaged=damaged)
         name = store.descriptor
         descriptor = store.open(name)
         limits.require("xml_size", descriptor.size, "the bytes of the XML")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xenimage.containers.ovf.words import ANEW, INFO, WARNING, kind
+from xenimage.containers.ovf.words import ANEW, ERROR, INFO, WARNING, kind
 from xenimage.model.kind import Mend, Wording
 
 ARCHIVE = (
@@ -61,6 +61,11 @@ ARCHIVE = (
         "It may have been cut short behind its last file; GNU tar warns of it.",
         "Compare its size or checksum with the original's.",
         cases={
+            "cut": Wording(
+                severity=ERROR,
+                what="The archive is cut or damaged: {error}.",
+                why="Files behind that place are missing, and the one that it lies in is whole in part at best.",
+            ),
             "more": Wording(
                 what="Something follows the archive's end, at {place:#x}.",
                 why="Most programs pass over it, and some read on: not all see the same package.",

@@ -127,6 +127,10 @@ class Walk:
         self._end_disk()
         self._require_end()
 
+    def left(self) -> Chunk | None:
+        """The chunk that waited for more sums when a rule was broken behind it, if it has one."""
+        return self._closed() if self._chunk is not None and self._chunk.sums else None
+
     def _checked(self, member: Member) -> Name | None:
         """Take a member's name apart, if it is one that may be here; None for what says nothing."""
         _require_safe(member)

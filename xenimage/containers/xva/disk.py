@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import bisect
+import copy
 from typing import TYPE_CHECKING
 
 from xenimage.containers.xva.chunks import wrong_sum
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from xenimage.limits import Limits
     from xenimage.model.disk import ByteSource
     from xenimage.model.extent import Extent
+    from xenimage.model.finding import Finding
 
 
 class Index:
@@ -44,6 +46,8 @@ class Index:
         """of all sums"""
         self.last = 0
         """bytes of the last chunk"""
+        self.damage: XenimageError | None = None
+        """why there are no chunks behind :attr:`end`, where there should be"""
 
     def add(self, chunk: Chunk, limits: Limits) -> None:
         """Take the next chunk; keep-alives say nothing.
@@ -73,6 +77,11 @@ class Index:
         """Bytes of all chunks."""
         return (len(self.places) - 1) * CHUNK + self.last if self.places else 0
 
+    @property
+    def end(self) -> int:
+        """Bytes of the disk up to the end of the last chunk."""
+        return self.places[-1] * CHUNK + self.last if self.places else 0
+
     def chunk_size(self, entry: int) -> int:
         """Bytes of a chunk as it is stored."""
         return self.last if entry == len(self.places) - 1 else CHUNK
@@ -95,7 +104,9 @@ class Index:
             yield low, high - low, Kind.DATA
             start = high
         if start < end:
-            yield start, end - start, Kind.ZERO
+            # What is missing may have been data: reading it will tell.
+            missing = self.damage is not None and start >= self.end
+            yield start, end - start, Kind.DATA if missing else Kind.ZERO
 
 
 class XvaDisk:
@@ -103,9 +114,12 @@ class XvaDisk:
 
     :param content: the tar.
     :param stored: bytes of the file, where it is compressed: then steps back are dear.
+    :param findings: about the archive.
     """
 
-    def __init__(self, content: ByteSource, index: Index, stored: int | None = None) -> None:
+    def __init__(
+        self, content: ByteSource, index: Index, stored: int | None = None, findings: tuple[Finding, ...] = ()
+    ) -> None:
         self._content = content
         self._index = index
         self._proved = bytearray(len(index.places))
@@ -126,15 +140,19 @@ class XvaDisk:
                 ("chunks", str(len(index.places))),
                 ("sums", kind.name if kind else ""),
             ),
+            findings=findings,
         )
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """See :meth:`xenimage.model.disk.Disk.read_into`.
 
-        :raises FormatError: a chunk has not the sum that is recorded.
+        :raises FormatError: a chunk has not the sum that is recorded, or is missing in a damaged archive.
         """
         end = offset + len(buffer)
         within(self._index.size, offset, len(buffer))
+        if self._index.damage is not None and end > self._index.end:
+            # Each time its own error: a traceback grows with each raise.
+            raise copy.copy(self._index.damage).with_traceback(None)
         entry = bisect.bisect_left(self._index.places, offset // CHUNK)
         while offset < end:
             place = self._index.places[entry] * CHUNK if entry < len(self._index.places) else end

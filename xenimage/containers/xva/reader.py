@@ -14,7 +14,7 @@ from xenimage.containers.xva.forward import Passing, PassingDisk
 from xenimage.containers.xva.kinds import BY_CODE
 from xenimage.containers.xva.layout import DESCRIPTOR
 from xenimage.containers.xva.machines import read_contents
-from xenimage.exceptions import FormatError, UnsupportedError, XenimageError
+from xenimage.exceptions import FormatError, TransferError, UnsupportedError, XenimageError
 from xenimage.model.machine import Package, Proof
 from xenimage.sources.pipe import PipeSource
 from xenimage.streams.gunzip import MAGIC, GunzipSource
@@ -74,8 +74,10 @@ class _Content:
 class XvaPackage:
     """See :class:`xenimage.containers.base.Container`."""
 
-    def __init__(self, source: ByteSource, limits: Limits) -> None:
+    def __init__(self, source: ByteSource, limits: Limits, *, damaged: bool = False) -> None:
         self._limits = limits
+        self._damaged = damaged
+        self._damage: XenimageError | None = None
         self._content = _Content(source, limits)
         self._archive = Archive()
         self._members = self._all_members(self._archive)
@@ -141,8 +143,9 @@ class XvaPackage:
         self._require_content(disk)
         index = self._indices.get(disk.identifier)
         if index is None:
-            raise self._missing(disk.identifier)
-        return XvaDisk(self._content.bytes, index, self._content.packed_size)
+            raise self._damage or self._missing(disk.identifier)
+        findings = () if self._damage is None else (_told(self._damage),)
+        return XvaDisk(self._content.bytes, index, self._content.packed_size, findings)
 
     def forward(self, disk: MachineDisk) -> PassingDisk:
         """Open a disk to be read once, in ascending order: from a pipe, or where a pass for an index is too dear.
@@ -174,16 +177,27 @@ class XvaPackage:
     @functools.cached_property
     def _indices(self) -> Mapping[str, Index]:
         indices: dict[str, Index] = {}
+        walk = self._walk(keep=False)
         try:
-            for chunk in self._walk(keep=False).chunks():
-                index = indices.get(chunk.reference)
-                if index is None:
-                    index = indices[chunk.reference] = Index(chunk.reference, self._sizes[chunk.reference])
-                index.add(chunk, self._limits)
+            for chunk in walk.chunks():
+                self._add(indices, chunk)
             self._content.require_end()
         except XenimageError as error:
-            raise self._placed(error) from error.__cause__
+            placed = self._placed(error)
+            if not self._damaged or not isinstance(error, (FormatError, TransferError)):
+                raise placed from error.__cause__
+            self._damage = placed
+            if (last := walk.left()) is not None:
+                self._add(indices, last)
+            for index in indices.values():
+                index.damage = placed if index.end < index.size else None
         return indices
+
+    def _add(self, indices: dict[str, Index], chunk: Chunk) -> None:
+        index = indices.get(chunk.reference)
+        if index is None:
+            index = indices[chunk.reference] = Index(chunk.reference, self._sizes[chunk.reference])
+        index.add(chunk, self._limits)
 
     def _placed(self, error: XenimageError) -> XenimageError:
         name = self._content.file.name
@@ -218,9 +232,7 @@ class XvaPackage:
                 if disk.identifier not in walk.passed:
                     raise self._missing(disk.identifier)
         except XenimageError as error:
-            findings.append(
-                BY_CODE["xva.archive"].found(error=str(error), tip=error.tip or "Export the machine again.")
-            )
+            findings.append(_told(error))
         finally:
             progress.stop()
         findings += _order(list(walk.passed))
@@ -261,6 +273,10 @@ class _Sizes(dict[str, int]):
         return size
 
 
+def _told(error: XenimageError) -> Finding:
+    return BY_CODE["xva.archive"].found(error=str(error), tip=error.tip or "Export the machine again.")
+
+
 def _judged(chunk: Chunk) -> Finding | None:
     wrong = mismatch(chunk, chunk.data)
     if wrong is None:
@@ -296,15 +312,17 @@ def is_xva(source: ByteSource, limits: Limits) -> bool:
     return member is not None and (member.name == DESCRIPTOR or member.name.startswith(_DISKS))
 
 
-def open_xva(source: ByteSource, limits: Limits) -> XvaPackage:
+def open_xva(source: ByteSource, limits: Limits, *, damaged: bool = False) -> XvaPackage:
     """Open an XVA, plain or packed with gzip or zstd. Reads ``ova.xml`` and the header behind it.
 
     :param source: closed with the package. A pipe can be read with :meth:`XvaPackage.forward`.
+    :param damaged: whether of an archive that breaks a rule the disks are opened as far as they go; what is missing
+        fails when it is read.
     :raises FormatError: it is no XVA, or ``ova.xml`` is damaged.
     :raises UnsupportedError: a version or encoding that is not read.
     :raises UnsafeError: ``ova.xml`` has a document type. :class:`LimitError`: a number passes its limit.
     """
     try:
-        return XvaPackage(source, limits)
+        return XvaPackage(source, limits, damaged=damaged)
     except XenimageError as error:
         raise error if error.where.startswith(source.name) else error.within(source.name) from error.__cause__
