@@ -15,7 +15,7 @@ from xenimage.containers.ovf.descriptor import read_descriptor
 from xenimage.containers.ovf.settle import settle
 from xenimage.limits import STRICT
 from xenimage.model.finding import Severity
-from xenimage.model.machine import Machine, MachineDisk, Network, Nic, PackageFile, Product, Property
+from xenimage.model.machine import Machine, MachineDisk, Network, Nic, PackageFile, Product, ProductProperty
 from xenimage.units import MIB, SECTOR
 
 SCHEMA = etree.RelaxNG(file=str(pathlib.Path(__file__).parent.parent / "builders" / "ovf11.rng"))
@@ -35,7 +35,7 @@ MODELS = {
     "virtio": ["virtio-scsi", "virtio"],
 }
 DECLARED = st.builds(
-    Property,
+    ProductProperty,
     key=KEY,
     value=TEXT,
     type=st.sampled_from(["string", "boolean", "int", "uint16", "real32"]),
@@ -170,7 +170,7 @@ ODD = st.builds(
             key_class=ANY,
             properties=st.tuples(st.tuples(ANY, ANY)),
             passwords=st.tuples(ANY),
-            declared=st.tuples(st.builds(Property, key=ANY, type=ANY, qualifiers=ANY, label=ANY)),
+            declared=st.tuples(st.builds(ProductProperty, key=ANY, type=ANY, qualifiers=ANY, label=ANY)),
         ),
         max_size=3,
     ).map(tuple),

@@ -72,7 +72,7 @@ class Nic:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Property:
+class ProductProperty:
     """What the owner of a machine may, or may not, set in it. Source: DSP0243 1.1, 9.5.1."""
 
     key: str
@@ -100,7 +100,7 @@ class Product:
     """what stands around its keys, between dots, where the guest is told of its properties"""
     properties: tuple[tuple[str, str], ...] = ()
     """(key, default)"""
-    declared: tuple[Property, ...] = ()
+    declared: tuple[ProductProperty, ...] = ()
     """the same in full, where the package says more of them"""
     passwords: tuple[str, ...] = ()
     """keys of those properties that the package calls passwords"""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from lxml.etree import _Element as Element
 
-    from xenimage.model.machine import Machine, MachineDisk, Network, PackageFile, Product, Property
+    from xenimage.model.machine import Machine, MachineDisk, Network, PackageFile, Product, ProductProperty
 
 _SPACES = {
     None: ENVELOPE,
@@ -198,7 +198,7 @@ def _product(system: Element, product: Product) -> None:
         _property(section, each, password=each.key in product.passwords)
 
 
-def _property(section: Element, each: Property, *, password: bool) -> None:
+def _property(section: Element, each: ProductProperty, *, password: bool) -> None:
     element = attributes(
         child(section, "Property"),
         key=each.key,

@@ -9,7 +9,7 @@ from xenimage.containers.ovf.envelope import attribute, children
 from xenimage.containers.ovf.kinds import found
 from xenimage.containers.ovf.layout import VMWARE
 from xenimage.containers.ovf.references import applies
-from xenimage.model.machine import Product, Property
+from xenimage.model.machine import Product, ProductProperty
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,7 @@ def products(envelope: Envelope, content: Element, machine: str, deployment: str
     return tuple(result)
 
 
-def _properties(envelope: Envelope, section: Element, machine: str, deployment: str) -> Iterator[Property]:
+def _properties(envelope: Envelope, section: Element, machine: str, deployment: str) -> Iterator[ProductProperty]:
     known = set()
     for element in children(section, "Property"):
         key = attribute(element, "key") or ""
@@ -66,7 +66,7 @@ def _properties(envelope: Envelope, section: Element, machine: str, deployment: 
         kind = attribute(element, "type") or ""
         if not _TYPES.match(kind):
             envelope.notes.add(found("property", "type", machine=machine, key=key, type=kind))
-        yield Property(
+        yield ProductProperty(
             key=key,
             value=_default(element, deployment),
             type=kind,

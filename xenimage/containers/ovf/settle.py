@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from xenimage.containers.ovf.layout import CPUS_MAX, DISK
 from xenimage.containers.ovf.machines import UUID, mode, pairs
 from xenimage.exceptions import UsageError
-from xenimage.model.machine import Property
+from xenimage.model.machine import ProductProperty
 from xenimage.units import GIB, MIB
 
 if TYPE_CHECKING:
@@ -169,18 +169,18 @@ def _products(products: Iterable[Product]) -> Iterator[Product]:
         )
 
 
-def _is_password(each: Property, product: Product) -> bool:
+def _is_password(each: ProductProperty, product: Product) -> bool:
     keys = {NO_XML.sub("\ufffd", key) for key in product.passwords}
     return each.key in keys or each.type.lower().startswith("password")
 
 
-def _declared(product: Product) -> tuple[Property, ...]:
+def _declared(product: Product) -> tuple[ProductProperty, ...]:
     """All properties in full, with the values that they have, each once."""
     known = {each.key: each for each in product.declared}
-    properties: dict[str, Property] = {}
+    properties: dict[str, ProductProperty] = {}
     for name, value in product.properties:
         key = NO_XML.sub("\ufffd", name)
-        plain = known.get(name) or Property(key=key, user_configurable=True)
+        plain = known.get(name) or ProductProperty(key=key, user_configurable=True)
         if key and key not in properties:
             properties[key] = dataclasses.replace(
                 plain,
