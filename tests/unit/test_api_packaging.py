@@ -138,6 +138,24 @@ class MachinesTestCase(PackagingTestCase):
         self.convert(choice={"disk": "2"})
         self.assertEqual({"Tëst <VM> & co": [mark(SECOND)]}, self.disks(self.output))
 
+    def test_who_wrote_it_and_who_must_understand_it(self) -> None:
+        self.source.write_bytes(build.make(FIRST))
+        output = str(self.scratch / "new.ova")
+        self.convert(to="ova", output=output)
+        package = self.package(output)
+        self.assertEqual("xenimage", package.producer)
+        self.assertTrue(package.machines[0].settings)
+        self.assertTrue(package.machines[0].settings_optional)
+
+    def test_what_an_xva_has_no_place_for(self) -> None:
+        self.source.write_bytes(build.make(FIRST))
+        for wishes, codes in (
+            (MachineWishes(eulas=("Pay.",)), ["package.words.left-out"]),
+            (MachineWishes(product=Product(name="Shop")), ["package.words.left-out"]),
+            (MachineWishes(annotation="A shop"), []),
+        ):
+            self.assertEqual(codes, self.codes(self.convert(wishes=wishes, force=True)))
+
     def test_merge_and_split(self) -> None:
         self.source.write_bytes(build.make(FIRST, name="one"))
         other = self.scratch / "other.xva"
@@ -374,6 +392,14 @@ class BrokenTestCase(PackagingTestCase):
             bundle = SourceOptions(path=str(directory / f"bundles-{number}.tgz"))
             self.assertTrue(api.compare_disks(SourceOptions(path=str(raw)), bundle).equal)
         self.assertEqual(MIB, report.lost_size)
+
+    def test_bundles_beside_each_other(self) -> None:
+        self.source.write_bytes(build.make(FIRST, SECOND))
+        wishes = BundleOptions(source=SourceOptions(path=""), output="", inspect=False)
+        output = str(self.scratch / "web.tgz")
+        options = PackagingOptions(sources=sources(self.source), output=output, to="bundle")
+        api.convert_package(options, bundle=wishes)
+        self.assert_nothing_left("source.xva", "web-1.tgz", "web-2.tgz")
 
     def test_bundles_appear_together_or_not_at_all(self) -> None:
         directory = self.scratch / "bundles"

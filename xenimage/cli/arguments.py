@@ -53,6 +53,23 @@ def add_source_options(group: argparse._ArgumentGroup, format_names: Sequence[st
     add_package_options(group)
 
 
+def package_path(text: str) -> str:
+    """A package as the user names it: of a folder its one descriptor.
+
+    :raises argparse.ArgumentTypeError: the folder holds none, or several.
+    """
+    if not os.path.isdir(text):
+        return text
+    try:
+        names = sorted(name for name in os.listdir(text) if name.lower().endswith((".ovf", ".vmx")))
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{visible(text)} cannot be read: {error.strerror}") from error
+    if len(names) != 1:
+        some = f"{len(names)} descriptors, such as {visible(names[0])}: name one" if names else "no .ovf and no .vmx"
+        raise argparse.ArgumentTypeError(f"the folder {visible(text)} holds {some}")
+    return os.path.join(text, names[0])
+
+
 def add_package_options(group: argparse._ArgumentGroup, *, disk: bool = True) -> None:
     """Add what says how a package of machines is read.
 

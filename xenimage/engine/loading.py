@@ -327,7 +327,12 @@ class Load:
         disks = [feed.content for feed in self.feeds if feed.content and feed.wanted]
         # What is said of an archive each of its disks says.
         told = dict.fromkeys(finding for disk in disks for finding in disk.facts.findings)
-        return (*self.findings, *told, *(found for feed in self.feeds for found in fate(feed)))
+        left = [
+            BY_CODE["package.words.left-out"].found(machine=machine.name)
+            for machine in self._machines
+            if self._options.to == "xva" and (machine.eulas or machine.products)
+        ]
+        return (*self.findings, *left, *told, *(found for feed in self.feeds for found in fate(feed)))
 
 
 def _opening(source: SourceOptions, limits: Limits) -> Callable[[], Disk]:

@@ -15,7 +15,7 @@ from xenimage.model.packaging import PACKAGE_OUTPUTS, SplitReport
 from xenimage.sinks.file import check_target, make_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from xenimage.engine.loading import Load
     from xenimage.limits import Limits
@@ -28,6 +28,7 @@ Made = TypeVar("Made")
 _UNSAFE = re.compile(r"[^\w.+-]+")
 _LONGEST = 80
 """characters of a name that a file is called by"""
+_BUNDLES = (".tgz", ".tar.gz")
 _SUFFIXES = {"none": "", "gzip": ".gz", "zstd": ".zst"}
 
 
@@ -96,7 +97,7 @@ def _path(options: PackagingOptions, stem: str) -> str:
 
 
 def bundle_outputs(load: Load, options: PackagingOptions, *, dry_run: bool) -> dict[str, str]:
-    """Where the bundle of each disk goes, by the disk's identifier: the output itself, or files in that directory.
+    """Where the bundle of each disk goes, by the disk's identifier: the output itself, or one file for each.
 
     :raises UsageError: one is there already, and may not be replaced; it is a source; there is no disk.
     """
@@ -106,15 +107,24 @@ def bundle_outputs(load: Load, options: PackagingOptions, *, dry_run: bool) -> d
     if len(disks) == 1:
         outputs = dict.fromkeys(disks, options.output)
     else:
-        stem = file_stem(os.path.basename(options.output.rstrip("/")), "disk")
-        outputs = {name: os.path.join(options.output, f"{stem}-{number}.tgz") for name, number in disks.items()}
+        outputs = _numbered(options.output, disks)
         if not dry_run:
-            make_directory(options.output)
+            make_directory(os.path.dirname(next(iter(outputs.values()))) or ".")
     for path in outputs.values():
         load.refuse(path)
         if not dry_run:
             check_target(path, force=options.force)
     return outputs
+
+
+def _numbered(output: str, disks: Mapping[str, int]) -> dict[str, str]:
+    """A bundle for each disk: beside each other where *output* is the name of a bundle, else in that directory."""
+    for suffix in _BUNDLES:
+        if output.lower().endswith(suffix):
+            stem = output[: -len(suffix)]
+            return {name: f"{stem}-{number}{suffix}" for name, number in disks.items()}
+    stem = file_stem(os.path.basename(output.rstrip("/")), "disk")
+    return {name: os.path.join(output, f"{stem}-{number}.tgz") for name, number in disks.items()}
 
 
 def together(makers: Iterable[tuple[str, Callable[[], Made]]]) -> list[Made]:

@@ -145,6 +145,8 @@ class Machine:
     """how properties get into the guest: ``iso``, ``com.vmware.guestInfo``"""
     settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """what Xen alone understands, by its name in the XenAPI: ``platform``, ``HVM_boot_params``, ``PV_args`` …"""
+    settings_optional: bool = False
+    """whether an OVF says that its settings may be passed over by those who do not know them"""
     ignored: tuple[str, ...] = ()
     """hardware that has no place here, a phrase each: ``floppy drive``"""
 

@@ -125,6 +125,25 @@ class CommandTest(CliTestCase):
             fake.call_args,
         )
 
+    def test_a_folder_stands_for_its_one_descriptor(self) -> None:
+        fake = self.patch_api(show_package=support.machine_package())["show_package"]
+        for name in ("web.ovf", "web.mf", "web-disk1.vmdk"):
+            (self.scratch / name).touch()
+        self.assertEqual(0, self.run_cli("package", "show", str(self.scratch)).code)
+        self.assertEqual(str(self.scratch / "web.ovf"), fake.call_args.args[0].path)
+
+    @ddt.data(
+        ((), "holds no .ovf and no .vmx"),
+        (("b.ovf", "a.vmx"), "holds 2 descriptors, such as a.vmx: name one"),
+    )
+    @ddt.unpack
+    def test_a_folder_that_does_not_say_which(self, names: tuple[str, ...], message: str) -> None:
+        for name in names:
+            (self.scratch / name).touch()
+        done = self.run_cli("package", "show", str(self.scratch))
+        self.assertEqual(2, done.code)
+        self.assertIn(message, done.err)
+
     def test_what_a_check_asks_for(self) -> None:
         fake = self.patch_api(check_package=support.package_report())["check_package"]
         password = self.scratch / "password"

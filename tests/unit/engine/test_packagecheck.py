@@ -64,7 +64,7 @@ class CheckTest(PackageCase):
         descriptor = build.citrix("disk.raw", security=security, attributes='Id="xen_1"')
         report = self.check(self.package(descriptor))
         said = {each.code: each.what for each in report.findings}
-        self.assertIn("is encrypted, expected the password", said["ovf.disk.content"])
+        self.assertIn("was not opened, as it is encrypted", said["ovf.disk.content"])
         self.assertEqual(("citrix", "verified"), (report.package.proof.encryption, report.package.proof.manifest))
 
     def test_an_unknown_target(self) -> None:

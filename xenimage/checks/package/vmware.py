@@ -165,7 +165,8 @@ def check(package: Package) -> Iterator[Finding]:
 
 def _check_elements(package: Package) -> Iterator[Finding]:
     elements = ["StartupSection"] if any(each.where == _STARTUP for each in package.findings) else []
-    elements += [_FOREIGN] if any(each.settings for each in package.machines) else []
+    needed = any(each.settings and not each.settings_optional for each in package.machines)
+    elements += [_FOREIGN] if needed else []
     if elements:
         yield _found("foreign", elements=" and ".join(elements))
     if package.version.startswith("2"):

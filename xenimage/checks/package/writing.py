@@ -67,6 +67,15 @@ KINDS = (
         },
     ),
     kind(
+        WARNING,
+        "words.left-out",
+        "Licence or product that is left out",
+        "Licences or products of {machine} are not in what was written.",
+        "An XVA has no place for them: who imports it does not see them.",
+        "Pass them on in another way, or write an OVF or OVA.",
+        mend=Mend.NONE,
+    ),
+    kind(
         INFO,
         "cdrom.left-out",
         "Drive that becomes empty",

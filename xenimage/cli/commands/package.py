@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from xenimage import api
-from xenimage.cli.arguments import add_package_options, package_choice
+from xenimage.cli.arguments import add_package_options, package_choice, package_path
 from xenimage.cli.command import Outcome, OutputCommand
 from xenimage.cli.views import package as views
 from xenimage.cli.views import packagecheck as check_views
@@ -16,6 +16,8 @@ from xenimage.model.report import Verdict
 
 if TYPE_CHECKING:
     import argparse
+
+_FILE = "a package: its file, its descriptor, or the folder of one; it is only read"
 
 
 class Show(OutputCommand):
@@ -36,7 +38,7 @@ firmware stored, are not shown."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the file."""
-        parser.add_argument("file", metavar="FILE", help="a package, or the descriptor of one; it is only read")
+        parser.add_argument("file", type=package_path, metavar="FILE", help=_FILE)
         parser.add_argument("--deployment", default="", metavar="ID", help="of an OVF: this deployment option")
         parser.add_argument("--eula", action="store_true", help="show licences whole")
 
@@ -65,7 +67,7 @@ error among the findings, with 6 if there is."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the package, who shall take it, and how it is read."""
-        parser.add_argument("file", metavar="FILE", help="a package, or the descriptor of one; it is only read")
+        parser.add_argument("file", type=package_path, metavar="FILE", help=_FILE)
         target = parser.add_argument_group("target")
         target.add_argument(
             "--for",

@@ -12,6 +12,7 @@ from xenimage.cli.arguments import (
     add_source_format,
     key_value,
     package_choice,
+    package_path,
     positive,
 )
 from xenimage.cli.command import Outcome, OutputCommand
@@ -241,7 +242,12 @@ where disks are left out or parts of them lost, as you allowed."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add source and output."""
-        parser.add_argument("source", metavar="SOURCE", help="a package or a disk image; it is only read")
+        parser.add_argument(
+            "source",
+            type=package_path,
+            metavar="SOURCE",
+            help="a package or a disk image; it is only read",
+        )
         parser.add_argument("output", metavar="OUTPUT", help="the file to write, or the folder of an OVF")
         parser.add_argument(
             "--to",
@@ -306,7 +312,13 @@ a machine is made up."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add sources and output."""
-        parser.add_argument("sources", nargs="+", metavar="SOURCE", help="packages or disk images; they are only read")
+        parser.add_argument(
+            "sources",
+            nargs="+",
+            type=package_path,
+            metavar="SOURCE",
+            help="packages or disk images; they are only read",
+        )
         parser.add_argument("output", metavar="OUTPUT", help="the file to write, or the folder of an OVF")
         parser.add_argument(
             "--to", choices=PACKAGE_OUTPUTS[:-1], help="what to write (default: as the name of OUTPUT ends)"
@@ -339,7 +351,7 @@ machine. By default it is of the kind of SOURCE; of a VMX it is an OVF."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add source and directory."""
-        parser.add_argument("source", metavar="SOURCE", help="a package; it is only read")
+        parser.add_argument("source", type=package_path, metavar="SOURCE", help="a package; it is only read")
         parser.add_argument("output", metavar="DIR", help="where to; made if it is not there")
         parser.add_argument("--to", choices=PACKAGE_OUTPUTS[:-1], help="what to write (default: as SOURCE)")
         source = parser.add_argument_group("source")

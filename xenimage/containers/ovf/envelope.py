@@ -99,7 +99,9 @@ class Envelope:
     def _producer(self) -> str:
         spaces = set(self.root.nsmap.values())
         if self.is_citrix:
-            return "Citrix"
+            # Citrix's programs know nothing of VMware's namespace, and say more of the envelope.
+            own = VMWARE in spaces and not any(str(name).startswith(f"{{{CITRIX}}}") for name in self.root.attrib)
+            return "xenimage" if own else "Citrix"
         for space, name in ((VIRTUALBOX, "VirtualBox"), (VMWARE, "VMware")):
             if space in spaces:
                 return name

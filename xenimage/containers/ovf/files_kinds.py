@@ -87,6 +87,14 @@ DISKS = (
         "The machine cannot be imported with it.",
         "Export the machine again.",
         mend=Mend.LOST,
+        cases={
+            "locked": Wording(
+                severity=WARNING,
+                what="The disk {disk!r} was not opened, as it is encrypted.",
+                why="What is in it is not known. The manifest covers the file as it is.",
+                act="Give the password: --password-file FILE.",
+            )
+        },
     ),
 )
 FILES = (

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 CONTENTS = ("VirtualSystem", "VirtualSystemCollection")
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SETTING = "VirtualSystemOtherConfigurationData"
 _NO_LIMIT = 1 << 16
 _PARAVIRTUAL, _FULL = "xen", "hvm"
 _FIRMWARES = {"efi": "uefi", "uefi": "uefi", "bios": "bios"}
@@ -124,6 +125,7 @@ class MachineReader:
             virtual_system_types=types,
             transport=self._transport(section),
             settings=settings,
+            settings_optional=self._are_optional(section),
             ignored=hardware.ignored,
         )
 
@@ -169,11 +171,16 @@ class MachineReader:
         settings: dict[str, str] = {}
         if section is None:
             return settings
-        for element in children(section, "VirtualSystemOtherConfigurationData"):
+        for element in children(section, _SETTING):
             name = (attribute(element, "Name") or element.get("Name") or "").replace("-", "_")
             if name:
                 settings.setdefault(name, self._envelope.said(element, "Value"))
         return settings
+
+    def _are_optional(self, section: Element | None) -> bool:
+        """Whether importers may pass over all of Citrix's settings; by default they may not. Source: DSP0243."""
+        found = [] if section is None else list(children(section, _SETTING))
+        return bool(found) and all((attribute(each, "required") or "").strip() in ("false", "0") for each in found)
 
     def _configs(self, element: Element) -> dict[str, str]:
         """VMware's ``<vmw:Config vmw:key="firmware" vmw:value="efi"/>``."""

@@ -11,7 +11,7 @@ from xenimage.containers.ovf.descriptor import read_descriptor
 from xenimage.containers.ovf.kinds import Notes, found
 from xenimage.containers.ovf.names import safe_name
 from xenimage.containers.ovf.proof import beside, prove, read_small
-from xenimage.exceptions import FormatError, TransferError, UnsupportedError, XenimageError
+from xenimage.exceptions import FormatError, PasswordError, TransferError, UnsupportedError, XenimageError
 from xenimage.formats.overlay import Overlay
 from xenimage.formats.registry import RAW, detect, open_disk
 from xenimage.model.machine import Package, Proof
@@ -199,6 +199,9 @@ class OvfPackage:
                 opened = self.disk(each)
             except TransferError:
                 raise
+            except PasswordError:
+                yield found("disk.content", "locked", disk=each.identifier)
+                continue
             except XenimageError as error:
                 yield found("disk.content", disk=each.identifier, error=error)
                 continue

@@ -135,6 +135,10 @@ class TargetTest(TestCase):
         self.assertEqual(severity, found[0].severity.value)
         self.assertIn(said, found[0].what)
 
+    def test_vmware_passes_over_what_it_need_not_understand(self) -> None:
+        package = dataclasses.replace(PACKAGE, **machine(settings={"platform": "nx=1"}, settings_optional=True))
+        self.assertNotIn("package.vmware.foreign", [each.code for each in TARGETS["vmware"](package)])
+
     def test_what_vmware_takes_at_its_limits(self) -> None:
         for changes in (
             {"kind": "vmx", **disk(format="", resource_type=None)},
