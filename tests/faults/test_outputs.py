@@ -147,7 +147,7 @@ class RefusedOutputTest(OutputTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        patcher = unittest.mock.patch("xenimage.engine.bundler.open_source", side_effect=AssertionError("was opened"))
+        patcher = unittest.mock.patch("xenimage.engine.bundler.open_whole", side_effect=AssertionError("was opened"))
         patcher.start()
         self.addCleanup(patcher.stop)
 
