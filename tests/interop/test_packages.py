@@ -98,7 +98,7 @@ class RoundTripTestCase(TestCase):
         bundles = self.scratch / "bundles"
         report = self.xenimage("package", "convert", path, bundles, "--to", "bundle", "--no-inspect")
         self.assertEqual(2, len(report["bundles"]))
-        for number, content in enumerate((FIRST, SECOND)):
+        for number, content in enumerate((FIRST, SECOND), 1):
             self.run_tool("tar", "-xzf", bundles / f"bundles-{number}.tgz")
             out = self.scratch / "tar.raw"
             self.run_tool("qemu-img", "convert", "-f", "vpc", "-O", "raw", "0.vhd", out)
