@@ -45,7 +45,8 @@ class SecretsTest(TestCase):
         )
 
     def test_a_password_that_is_not_set_is_no_secret(self) -> None:
-        self.assertEqual("", private.default(Product(passwords=("root",)), "root", ""))
+        product = Product(passwords=("root",), properties=(("root", ""),))
+        self.assertEqual([("root", "")], list(private.defaults(product)))
 
 
 @ddt.ddt

@@ -124,9 +124,7 @@ def _product_record(product: Product) -> dict[str, Any]:
         "vendor": product.vendor,
         "version": product.version,
         "url": without_secrets(product.url),
-        "properties": [
-            {"key": key, "default": private.default(product, key, value)} for key, value in product.properties
-        ],
+        "properties": [{"key": key, "default": value} for key, value in private.defaults(product)],
     }
 
 
@@ -261,11 +259,10 @@ def _product_text(product: Product) -> str:
 
 
 def _product_pairs(product: Product) -> list[tuple[str, object]]:
-    shown = [(key, private.default(product, key, value)) for key, value in product.properties]
     return [
         ("name", _product_text(product)),
         ("address", without_secrets(product.url)),
-        *(("property", f"{key} = {value}" if value else key) for key, value in shown),
+        *(("property", f"{key} = {value}" if value else key) for key, value in private.defaults(product)),
     ]
 
 

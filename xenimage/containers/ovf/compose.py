@@ -194,8 +194,9 @@ def _product(system: Element, product: Product) -> None:
             child(section, name, text)
     if product.url:
         child(section, "ProductUrl", product.url)
+    passwords = frozenset(product.passwords)
     for each in product.declared:
-        _property(section, each, password=each.key in product.passwords)
+        _property(section, each, password=each.key in passwords)
 
 
 def _property(section: Element, each: ProductProperty, *, password: bool) -> None:

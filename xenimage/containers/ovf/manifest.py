@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from xenimage.model.disk import ByteSource
     from xenimage.model.finding import Finding
 
-_LINE = re.compile(r"\s*+([A-Za-z0-9-]{1,20})\s*\((.+)\)\s*=\s*([0-9A-Za-z]*)\s*")
+_LINE = re.compile(r"\s*+([A-Za-z0-9-]{1,20})\s*+\((.+)\)\s*+=\s*+([0-9A-Za-z]*+)\s*+")
 _ALGORITHMS = {
     "sha1": "sha1", "sha-1": "sha1",
     "sha256": "sha256", "sha-256": "sha256", "sha2-256": "sha256",

@@ -164,14 +164,14 @@ def _products(products: Iterable[Product]) -> Iterator[Product]:
             key_class=kind,
             key_instance=instance,
             properties=tuple((each.key, each.value) for each in declared),
-            passwords=tuple(each.key for each in declared if _is_password(each, product)),
+            passwords=tuple(_passwords(declared, product)),
             declared=declared,
         )
 
 
-def _is_password(each: ProductProperty, product: Product) -> bool:
+def _passwords(declared: Iterable[ProductProperty], product: Product) -> Iterator[str]:
     keys = {NO_XML.sub("\ufffd", key) for key in product.passwords}
-    return each.key in keys or each.type.lower().startswith("password")
+    return (each.key for each in declared if each.key in keys or each.type.lower().startswith("password"))
 
 
 def _declared(product: Product) -> tuple[ProductProperty, ...]:
