@@ -98,15 +98,20 @@ def read_descriptor(
 def _read_bundles(
     envelope: Envelope, files: Mapping[str, PackageFile], read_bundle: Callable[[PackageFile], bytes] | None
 ) -> None:
-    for identifier in envelope.external_bundles():
+    total = 0
+    for identifier in dict.fromkeys(envelope.external_bundles()):
         if identifier not in files:
             envelope.notes.add(found("reference", "texts", attribute="fileRef", element="Strings", target=identifier))
         elif read_bundle is not None:
             try:
-                envelope.add_bundle(read_bundle(files[identifier]))
+                data = read_bundle(files[identifier])
+                total += len(data)
+                if total <= envelope.limits.xml_size:
+                    envelope.add_bundle(data)
             except XenimageError as error:
                 # Words alone: the machines are whole without them.
                 envelope.notes.add(found("xml", repair=f"the texts in {files[identifier].name!r}: {error}"))
+            envelope.limits.require("xml_size", total, "the bytes of all files of texts")
 
 
 def _choose(deployments: Mapping[str, Deployment], wanted: str) -> str:

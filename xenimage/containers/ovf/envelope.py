@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from xenimage.containers.ovf.kinds import Notes, found
 from xenimage.containers.ovf.layout import CITRIX, NAMESPACES, VERSIONS, VIRTUALBOX, VMWARE, XML_LANG, XSI_TYPE
 from xenimage.containers.ovf.units import number
-from xenimage.exceptions import FormatError, UnsupportedError
+from xenimage.exceptions import FormatError, LimitError, UnsupportedError
 from xenimage.streams.xml import decode
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ class Envelope:
             self.notes.add(found("xml", repair=repair))
         self.version = self._version()
         self.messages: dict[str, str] = {}
+        self._borrowed = 0
         self._read_messages(self.root)
         self.producer = self._producer()
 
@@ -160,7 +161,13 @@ class Envelope:
         if element is None:
             return ""
         own = (element.text or "").strip()
-        return (own or self.messages.get(attribute(element, "msgid") or "", ""))[:_LONGEST]
+        if own:
+            return own[:_LONGEST]
+        words = self.messages.get(attribute(element, "msgid") or "", "")
+        # Any number of elements can name the same words, and all that is told of the package would repeat them.
+        self._borrowed += len(words)
+        self.limits.require("xml_size", self._borrowed, "the size of the texts with what they take from bundles")
+        return words
 
     def said(self, element: Element, name: str) -> str:
         """What the first child of that name says."""
@@ -178,8 +185,15 @@ class Envelope:
         return result
 
     def unique(self, table: Mapping[str, object], element: Element, name: str) -> str:
-        """The id of an element; empty where it has none, or another has it, which is noted."""
+        """The id of an element; empty where it has none, or another has it, which is noted.
+
+        :raises LimitError: it is longer than any that somebody could want: findings repeat it.
+        """
         identifier = attribute(element, name) or ""
+        if len(identifier) > _LONGEST:
+            raise LimitError(
+                f"has an id of {len(identifier)} characters ({local(element)})", expected=f"at most {_LONGEST}"
+            )
         if not identifier:
             self.notes.add(found("identifier", "missing", element=local(element), identifier=""))
         elif identifier in table:

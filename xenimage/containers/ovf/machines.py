@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,11 @@ class _Inherited:
     products: tuple[Product, ...] = ()
     eulas: tuple[str, ...] = ()
 
+    @functools.cached_property
+    def size(self) -> int:
+        """How much more a machine has to say because of it: about as many bytes as a descriptor takes for it."""
+        return len(repr(self))
+
 
 class MachineReader:
     """Reads machines, given what they refer to."""
@@ -57,6 +63,7 @@ class MachineReader:
         self._networks = networks
         self._deployment = deployment
         self._identifiers: dict[str, None] = {}
+        self._inherited = 0
 
     def all(self) -> tuple[Machine, ...]:
         """Every machine, in the order of the descriptor."""
@@ -70,6 +77,10 @@ class MachineReader:
             self._envelope.limits.require("extents", len(self._identifiers) + 1, "the number of machines")
             identifier = self._identifier(element)
             if local(element) == "VirtualSystem":
+                # Few words for all machines become many of each.
+                self._inherited += inherited.size
+                what = "the size of what machines take from their collections"
+                self._envelope.limits.require("xml_size", self._inherited, what)
                 yield self._machine(element, identifier, inherited)
                 continue
             more = _Inherited(
