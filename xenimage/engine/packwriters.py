@@ -164,7 +164,9 @@ def _write_ovf(work: Work) -> Written:
     package = _ovf_options(work, name or work.load.name)
     _refuse_folder(work.load, directory)
     kept = _kept(options)
-    receipt = write_ovf(directory, _new_package(work, kept), package, work.progress, force=options.force)
+    receipt = write_ovf(
+        directory, _new_package(work, kept), package, work.progress, force=options.force, refuse=work.load.refuse
+    )
     work.load.findings += receipt.findings
     if kept is not None:
         kept.remove()

@@ -6,13 +6,18 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, Protocol
 
+from xenimage.exceptions import UsageError
 from xenimage.model.transfer import PatchSink
-from xenimage.sinks.file import FileSink, make_directory
+from xenimage.sinks.file import FileSink, check_target, make_directory
 from xenimage.streams import tar
 from xenimage.units import MIB
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+
+_MOST_FILES = 900
+"""of a directory, written at once"""
 
 
 class PatchedFile(PatchSink, Protocol):
@@ -105,12 +110,14 @@ class Folder:
     """A directory. All its files appear with :meth:`commit`, or none.
 
     :param force: whether files that are there may be replaced.
+    :param refuse: raises for the path of a file that may not be replaced all the same.
     :raises UsageError: it cannot be made.
     """
 
-    def __init__(self, directory: str, *, force: bool) -> None:
+    def __init__(self, directory: str, *, force: bool, refuse: Callable[[str], None] = lambda _path: None) -> None:
         self._directory = directory
         self._force = force
+        self._refuse = refuse
         self._files: list[_File] = []
         self._kept = False
         self._made = make_directory(directory)
@@ -118,11 +125,27 @@ class Folder:
     def open(self, name: str) -> _File:
         """Begin a file.
 
-        :raises UsageError: it is there, and may not be replaced.
+        :raises UsageError: it is there, and may not be replaced. Or they are too many: all are open until the last.
         """
-        file = _File(os.path.join(self._directory, name), force=self._force)
+        if len(self._files) >= _MOST_FILES:
+            raise UsageError(
+                f"the package becomes more than {_MOST_FILES} files",
+                expected="fewer and larger ones, or one file: --to ova",
+                where=self._directory,
+            )
+        file = _File(self.path(name), force=self._force)
         self._files.append(file)
         return file
+
+    def path(self, name: str) -> str:
+        """Where a file will stand, which may be written.
+
+        :raises UsageError: it is there, and may not be replaced.
+        """
+        path = os.path.join(self._directory, name)
+        self._refuse(path)
+        check_target(path, force=self._force)
+        return path
 
     def add(self, name: str, data: bytes) -> None:
         """Write a small file."""

@@ -24,11 +24,10 @@ from xenimage.containers.ovf.signing import load_signer
 from xenimage.containers.ovf.writing import base_name
 from xenimage.model.machine import PackageFile
 from xenimage.model.transfer import Silent
-from xenimage.sinks.file import check_target
 from xenimage.streams.tar import USTAR_MOST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from xenimage.containers.ovf.newfile import Place
     from xenimage.containers.ovf.places import PatchedFile
@@ -99,18 +98,20 @@ def write_ovf(
     progress: Progress = _SILENT,
     *,
     force: bool = False,
+    refuse: Callable[[str], None] = lambda _path: None,
 ) -> OvfReceipt:
     """Write a package into a directory, which is made if it is not there. All files appear, or none.
 
     :param force: whether files that are there may be replaced.
+    :param refuse: raises for the path of a file that may not be replaced all the same: one that is read.
     :raises UsageError: as :func:`write_ova`; or files that are there may not be replaced.
     :raises TransferError: as :func:`write_ova`.
     """
     package = _Package(new, options)
     package.descriptor({})  # what cannot be described is found out now
-    with contextlib.closing(Folder(os.fspath(directory), force=force)) as folder:
+    with contextlib.closing(Folder(os.fspath(directory), force=force, refuse=refuse)) as folder:
         for name in package.first_names():
-            check_target(os.path.join(directory, name), force=force)
+            folder.path(name)
         written = package.write_files(folder, progress)
         descriptor = package.descriptor(written)
         for name, data in (*package.proof(descriptor, written), (package.descriptor_name, descriptor)):
