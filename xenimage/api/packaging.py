@@ -80,8 +80,10 @@ def _bundles(
     """A bundle of the one disk, or a directory of them."""
     started = time.monotonic()
     packager.check_options(options)
-    with packager.opened(options, limits, progress, dry_run=dry_run) as load:
-        outputs = splitting.bundle_outputs(load, options, dry_run=dry_run)
+    with (
+        packager.opened(options, limits, progress, dry_run=dry_run) as load,
+        splitting.bundle_outputs(load, options, dry_run=dry_run) as outputs,
+    ):
         if dry_run:
             return packager.report(load, options, started)
         made: list[BundleReport] = []

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from xenimage.containers.registry import open_container
 from xenimage.engine import packager
-from xenimage.exceptions import UsageError
+from xenimage.exceptions import LimitError, UsageError
 from xenimage.model.packaging import PACKAGE_OUTPUTS, SplitReport
 from xenimage.sinks.file import check_target, make_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from xenimage.engine.loading import Load
     from xenimage.limits import Limits
@@ -28,13 +28,18 @@ Made = TypeVar("Made")
 _UNSAFE = re.compile(r"[^\w.+-]+")
 _LONGEST = 80
 """characters of a name that a file is called by"""
+_MOST_BYTES = 200
+"""of it: file systems take 255, with what comes behind it"""
+_MOST_MACHINES = 256
+"""that a package is taken apart into: it is opened again for each of them"""
 _BUNDLES = (".tgz", ".tar.gz")
 _SUFFIXES = {"none": "", "gzip": ".gz", "zstd": ".zst"}
 
 
 def file_stem(name: str, otherwise: str = "machine") -> str:
     """A name for a file, made from that of a machine: one word that means no path and no option."""
-    return _UNSAFE.sub("-", name).strip("-.")[:_LONGEST].rstrip("-.") or otherwise
+    stem = _UNSAFE.sub("-", name).strip("-.")[:_LONGEST]
+    return stem.encode()[:_MOST_BYTES].decode(errors="ignore").rstrip("-.") or otherwise
 
 
 def _stems(names: Sequence[str]) -> list[str]:
@@ -73,6 +78,13 @@ def split(
         machines = opened.package.machines
     if not machines:
         raise UsageError("has no machine", expected="one at least", where=source.path)
+    if len(machines) > _MOST_MACHINES:
+        raise LimitError(
+            f"has {len(machines)} machines",
+            expected=f"at most {_MOST_MACHINES}",
+            where=source.path,
+            tip="Take out those that you want, one after the other: xenimage package convert --vm NAME.",
+        )
     parts = [
         dataclasses.replace(
             options,
@@ -81,13 +93,25 @@ def split(
         )
         for each, stem in zip(machines, _stems([each.name or each.identifier for each in machines]), strict=True)
     ]
-    if not dry_run:
-        make_directory(options.output)
-        if options.to != "ovf":
+    with _directory(options.output, wanted=not dry_run):
+        if not dry_run and options.to != "ovf":
             for part in parts:
                 check_target(part.output, force=options.force)
-    packages = tuple(packager.make(part, jobs, limits, progress, dry_run=dry_run) for part in parts)
+        packages = tuple(packager.make(part, jobs, limits, progress, dry_run=dry_run) for part in parts)
     return SplitReport(source=source.path, directory=options.output, packages=packages)
+
+
+@contextlib.contextmanager
+def _directory(path: str, *, wanted: bool) -> Iterator[None]:
+    """Make a directory for several files, if it is *wanted*. A new one is removed where nothing comes into it."""
+    made = wanted and make_directory(path)
+    try:
+        yield
+    except BaseException:
+        if made:
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
+        raise
 
 
 def _path(options: PackagingOptions, stem: str) -> str:
@@ -96,8 +120,11 @@ def _path(options: PackagingOptions, stem: str) -> str:
     return os.path.join(options.output, f"{stem}.{options.to}{_SUFFIXES[options.compression]}")
 
 
-def bundle_outputs(load: Load, options: PackagingOptions, *, dry_run: bool) -> dict[str, str]:
+@contextlib.contextmanager
+def bundle_outputs(load: Load, options: PackagingOptions, *, dry_run: bool) -> Iterator[dict[str, str]]:
     """Where the bundle of each disk goes, by the disk's identifier: the output itself, or one file for each.
+
+    The directory is there meanwhile.
 
     :raises UsageError: one is there already, and may not be replaced; it is a source; there is no disk.
     """
@@ -108,13 +135,12 @@ def bundle_outputs(load: Load, options: PackagingOptions, *, dry_run: bool) -> d
         outputs = dict.fromkeys(disks, options.output)
     else:
         outputs = _numbered(options.output, disks)
-        if not dry_run:
-            make_directory(os.path.dirname(next(iter(outputs.values()))) or ".")
-    for path in outputs.values():
-        load.refuse(path)
-        if not dry_run:
-            check_target(path, force=options.force)
-    return outputs
+    with _directory(os.path.dirname(next(iter(outputs.values()))) or ".", wanted=len(disks) > 1 and not dry_run):
+        for path in outputs.values():
+            load.refuse(path)
+            if not dry_run:
+                check_target(path, force=options.force)
+        yield outputs
 
 
 def _numbered(output: str, disks: Mapping[str, int]) -> dict[str, str]:
