@@ -23,6 +23,7 @@ from xenimage.model.packaging import (
     PACKAGE_SUMS,
     DiskState,
     MachineWishes,
+    OnDiskError,
     PackagingReport,
 )
 from xenimage.sinks.file import FileSink, check_target
@@ -115,6 +116,8 @@ def opened(options: PackagingOptions, limits: Limits, progress: Progress, *, dry
     """
     with loaded(options, limits) as load:
         load.refuse(options.output)
+        if options.on_disk_error is OnDiskError.SALVAGE:
+            _check_list(load, options)
         if not dry_run:
             load.prove(progress)
         load.open_disks()
@@ -182,9 +185,30 @@ def report(
 # What is lost
 
 
+def _list_path(options: PackagingOptions) -> str:
+    return options.output.rstrip("/") + LOST_SUFFIX
+
+
+def _check_list(load: Load, options: PackagingOptions) -> None:
+    """Refuse to put the list of what is lost in the place of a file that is none.
+
+    :raises UsageError: there is such a file, and it may not be replaced; or it is read.
+    """
+    path = _list_path(options)
+    load.refuse(path)
+    if os.path.lexists(path) and not _is_list(path):
+        check_target(path, force=options.force)
+
+
+def _is_list(path: str) -> bool:
+    with contextlib.suppress(OSError, UnicodeDecodeError), open(path, encoding="utf-8") as file:
+        return file.readline(len(_LOST_HEAD) + 1) == _LOST_HEAD
+    return False
+
+
 def write_lost(load: Load, options: PackagingOptions) -> str:
     """List the lost ranges in a file beside the output; its path, or nothing where none is lost."""
-    path = options.output.rstrip("/") + LOST_SUFFIX
+    path = _list_path(options)
     lines = [
         f"{feed.number}\t{each.offset}\t{each.length}\t{' '.join(each.why.split())}\n"
         for feed in load.feeds
@@ -205,8 +229,6 @@ def write_lost(load: Load, options: PackagingOptions) -> str:
 
 def _remove_old_list(path: str) -> None:
     """Remove the list of the package that was replaced: it would accuse the new one."""
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        with open(path, encoding="utf-8") as file:
-            ours = file.readline(len(_LOST_HEAD) + 1) == _LOST_HEAD
-        if ours:
+    if _is_list(path):
+        with contextlib.suppress(OSError):
             os.unlink(path)

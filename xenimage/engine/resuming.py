@@ -139,7 +139,7 @@ def _read(path: str) -> _Record | None:
             LostRange(offset=int(e["offset"]), length=int(e["length"]), why=str(e["why"])) for e in found["lost"]
         )
         return _Record(key=str(found["key"]), digest=str(found["digest"]), stored=int(found["stored"]), lost=lost)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
