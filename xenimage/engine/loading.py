@@ -46,6 +46,8 @@ class Load:
         self._networks: list[Network] = []
         self._counter = itertools.count(1)
         self._taken: set[str] = set()
+        self._repeated: dict[str, int] = {}
+        """the number behind a name that stands several times"""
         self.feeds: list[Feed] = []
         self.findings: list[Finding] = []
         self.name = ""
@@ -129,6 +131,7 @@ class Load:
         disks = []
         for disk in machine.disks:
             # Delta disks come over their parents, so that each is whole.
+            self._limits.require("extents", len(self.feeds) + 1, "the number of disks of all machines")
             new = dataclasses.replace(disk, identifier=self._unique(disk.identifier), file="", format="", parent="")
             disks.append(new)
             feed = Feed(
@@ -152,9 +155,9 @@ class Load:
 
     def _unique(self, identifier: str) -> str:
         name = identifier
-        for number in itertools.count(2):
-            if name not in self._taken:
-                break
+        while name in self._taken:
+            # A package may give one name to any number of disks.
+            number = self._repeated[identifier] = self._repeated.get(identifier, 1) + 1
             name = f"{identifier}-{number}"
         self._taken.add(name)
         return name
@@ -303,19 +306,12 @@ class Load:
     @property
     def machines(self) -> tuple[Machine, ...]:
         """The machines of the new package, with the disks that it has."""
-        return tuple(
-            dataclasses.replace(
-                machine,
-                disks=tuple(
-                    dataclasses.replace(
-                        feed.disk, capacity=feed.size, populated=feed.disk.populated if feed.container else None
-                    )
-                    for feed in self.feeds
-                    if feed.machine == machine.identifier and feed.state is not DiskState.SKIPPED
-                ),
-            )
-            for machine in self._machines
-        )
+        disks: dict[str, list[MachineDisk]] = {machine.identifier: [] for machine in self._machines}
+        for feed in self.feeds:
+            if feed.state is not DiskState.SKIPPED:
+                populated = feed.disk.populated if feed.container else None
+                disks[feed.machine].append(dataclasses.replace(feed.disk, capacity=feed.size, populated=populated))
+        return tuple(dataclasses.replace(machine, disks=tuple(disks[machine.identifier])) for machine in self._machines)
 
     @property
     def networks(self) -> tuple[Network, ...]:

@@ -110,7 +110,7 @@ class Drives:
         return MachineDisk(
             identifier=name or said,
             label=drive.device,
-            file=name,
+            file=name or said,
             format="vmdk" if said.lower().endswith(".vmdk") else "",
             bus=drive.bus,
             bus_model=self._dictionary.text(f"{controller}.virtualdev"),
@@ -118,7 +118,7 @@ class Drives:
         )
 
     def _file(self, drive: Drive, said: str) -> str:
-        """Identifier of the file of a disk; empty where it is not opened."""
+        """Identifier of the file of a disk; empty where it is not opened: then opening the disk tells why."""
         try:
             name = safe_name(said)
             if not self._folder.has(name):
