@@ -131,10 +131,7 @@ def bundle_outputs(load: Load, options: PackagingOptions, *, dry_run: bool) -> I
     disks = {feed.disk.identifier: feed.number for feed in load.feeds if feed.wanted}
     if not disks:
         raise UsageError("there is no disk with content", expected="one at least", where=options.sources[0].path)
-    if len(disks) == 1:
-        outputs = dict.fromkeys(disks, options.output)
-    else:
-        outputs = _numbered(options.output, disks)
+    outputs = dict.fromkeys(disks, options.output) if len(disks) == 1 else _numbered(options.output, disks)
     with _directory(os.path.dirname(next(iter(outputs.values()))) or ".", wanted=len(disks) > 1 and not dry_run):
         for path in outputs.values():
             load.refuse(path)
