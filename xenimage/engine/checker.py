@@ -67,7 +67,7 @@ def check(options: CheckOptions, profile: Profile, limits: Limits, now: int, pro
     for path in paths:
         node = by_path.get(path)
         if node is None:
-            disks.append(_check_other(path, options.format, limits))
+            disks.append(_check_other(SourceOptions(path=path, format=options.format, choice=options.choice), limits))
         else:
             findings = [*_check_vhd(node, len(nodes), limits, now), *told[path]]
             disks.append(_checked(path, _VHD, list(weighed(findings, profile)), nodes, node))
@@ -185,17 +185,18 @@ def _checked(
     )
 
 
-def _check_other(path: str, wanted: str | None, limits: Limits) -> CheckedDisk:
+def _check_other(source: SourceOptions, limits: Limits) -> CheckedDisk:
     """Open and map a disk of another format: what its reader refuses is a finding."""
+    path = source.path
     try:
-        with contextlib.closing(open_leaf(SourceOptions(path=path, format=wanted), limits)) as disk:
+        with contextlib.closing(open_leaf(source, limits)) as disk:
             facts = disk.facts
             reason = disk.unreadable()
             if reason is not None:
                 return _checked(path, facts.format, [*_placed(facts, path), _refused(path, reason)])
             extents = sum(1 for _ in mapper.bounded_extents(disk, limits))
     except (FormatError, UnsupportedError, UnsafeError) as error:
-        return _checked(path, wanted or "", [_refused(path, error)])
+        return _checked(path, source.format or "", [_refused(path, error)])
     if facts.format == registry.RAW:
         said = KINDS["disk.raw"].found(where=path)
     else:

@@ -97,6 +97,8 @@ class CheckOptions:
     paths: tuple[str, ...]
     format: str | None = None
     """overrides detection, for all of them"""
+    choice: PackageChoice = PackageChoice()
+    """of those that are packages: the disk that is meant"""
     directory: str = ""
     """where the parents of VHDs are looked for by uuid; empty: among *paths* only"""
     profile: str = "nova-xenapi"

@@ -7,12 +7,13 @@ import os
 import ddt
 
 from tests.base import TestCase
+from tests.builders import xva
 from tests.builders.bundle import image, zipped
 from tests.builders.vhdfaults import BASE, small
 from xenimage import api
 from xenimage.exceptions import UnsupportedError, UsageError
 from xenimage.limits import Limits
-from xenimage.model.plan import CheckOptions
+from xenimage.model.plan import CheckOptions, PackageChoice
 from xenimage.model.report import DisksReport, Verdict
 
 
@@ -37,6 +38,13 @@ class CheckerTest(TestCase):
         report = self.check(path)
         self.assertEqual(["disk.raw" if name == "raw" else "disk.rules"], self.codes(report))
         self.assertEqual((name, Verdict.SOUND), (report.disks[0].format, report.verdict))
+
+    def test_a_disk_of_a_package(self) -> None:
+        path = self.put("two.xva", xva.make(bytes(1 << 20), bytes(2 << 20)))
+        report = api.check_disks(CheckOptions(paths=(path,), choice=PackageChoice(disk="2")))
+        self.assertEqual((["disk.rules"], "xva"), (self.codes(report), report.disks[0].format))
+        with self.assertRaisesRegex(UsageError, "has 2 disks, expected one to be chosen"):
+            self.check(path)
 
     def test_a_broken_disk_of_another_format_is_a_finding(self) -> None:
         good = str(self.scratch / "good.qcow2")

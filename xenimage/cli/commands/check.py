@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from xenimage import api
-from xenimage.cli.arguments import add_source_format
+from xenimage.cli.arguments import add_package_options, add_source_format, package_choice
 from xenimage.cli.command import Outcome, OutputCommand
 from xenimage.cli.views import check as views
 from xenimage.exceptions import NotReadyError
@@ -37,7 +37,9 @@ is no error among the findings, with 6 if there is."""
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the disks, where their parents are, and the target."""
         parser.add_argument("files", nargs="+", metavar="FILE", help="a disk image; it is only read")
-        add_source_format(parser.add_argument_group("source"), ("--source-format",))
+        source = parser.add_argument_group("source")
+        add_source_format(source, ("--source-format",))
+        add_package_options(source)
         parser.add_argument(
             "--directory",
             default="",
@@ -52,6 +54,7 @@ is no error among the findings, with 6 if there is."""
         options = CheckOptions(
             paths=tuple(args.files),
             format=args.source_format,
+            choice=package_choice(args),
             directory=args.directory,
             profile=args.profile or settings.profile,
         )
