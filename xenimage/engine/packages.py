@@ -91,7 +91,9 @@ def pick(names: Sequence[tuple[str, ...]], wish: str, what: str, option: str, pa
             return places[0]
     if wish.isascii() and wish.isdigit() and len(wish) < 6 and 1 <= int(wish) <= len(names):
         return int(wish) - 1
-    raise UsageError(f"has no {what} {wish!r}, or several", expected="one of them", where=path, tip=_tip(names, option))
+    several = any(wish in each for each in names)
+    found = f"has several {what}s called {wish!r}" if several else f"has no {what} {wish!r}"
+    raise UsageError(found, expected="one of them", where=path, tip=_tip(names, option))
 
 
 def _tip(names: Sequence[tuple[str, ...]], option: str) -> str:

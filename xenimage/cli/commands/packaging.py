@@ -156,8 +156,10 @@ def _read_text(path: str) -> str:
     try:
         with open(path, encoding="utf-8") as file:
             text = file.read(_EULA_MAX + 1)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot be read: {error}", expected="a text in UTF-8", where=path) from error
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}", expected="a text", where=path) from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"is no text in UTF-8, at {error.start:#x}", expected="a text", where=path) from error
     if len(text) > _EULA_MAX:
         raise UsageError("is longer than 1 MiB", expected="the text of a licence", where=path)
     return text
