@@ -96,6 +96,42 @@ class FindingKind:
         return tuple(dict.fromkeys([self.severity, *(each.severity or self.severity for each in self.cases.values())]))
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Describe:
+    """A short way to write down the kinds of one group."""
+
+    group: str = ""
+    """what all codes begin with"""
+    mend: Mend = Mend.CHOICE
+    """of those that do not say it"""
+    act: str = ""
+    """of those that have no third text"""
+
+    def __call__(
+        self,
+        severity: Severity,
+        code: str,
+        title: str,
+        *texts: str,
+        mend: Mend | None = None,
+        refused_by: tuple[str, ...] = (),
+        cases: Mapping[str, Wording] | None = None,
+    ) -> FindingKind:
+        """Describe a kind. *texts*: what, why, act."""
+        what, why, act = (*texts, self.act)[:3]
+        return FindingKind(
+            code=f"{self.group}.{code}" if self.group else code,
+            title=title,
+            severity=severity,
+            what=what,
+            why=why,
+            act=act,
+            mend=self.mend if mend is None else mend,
+            refused_by=refused_by,
+            cases=cases or {},
+        )
+
+
 def by_code(*groups: tuple[FindingKind, ...]) -> dict[str, FindingKind]:
     """Put kinds into one table. A code that stands twice is a mistake of the program."""
     table: dict[str, FindingKind] = {}

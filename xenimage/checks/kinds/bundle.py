@@ -21,7 +21,7 @@ STREAM = (
         "gzip says 'trailing garbage ignored' and fails, and with it the import of os-xenapi",
         "Cut the file to {size} bytes.",
         mend=Mend.SAFE,
-        by=(_NOVA,),
+        refused_by=(_NOVA,),
     ),
     kind(
         _INFO,
@@ -44,7 +44,7 @@ STREAM = (
         "Bytes behind the end of the tar",
         "{count} bytes follow the end of the tar",
         "that is more than the usual padding of 10 KiB; much more breaks the pipe of os-xenapi",
-        by=(_NOVA,),
+        refused_by=(_NOVA,),
         cases={
             "many": Wording(severity=_ERROR, why="tar stops reading there: the import of os-xenapi breaks with EPIPE")
         },
@@ -58,7 +58,7 @@ NAMES = (
         "No 0.vhd",
         "no VHD is called 0.vhd ({names})",
         "os-xenapi ends in 'Expected seq number: 0' or an UnboundLocalError, Cinder in an IndexError",
-        by=(_NOVA, _CINDER),
+        refused_by=(_NOVA, _CINDER),
     ),
     kind(
         _ERROR,
@@ -66,7 +66,7 @@ NAMES = (
         "Numbers with a gap",
         "the sequence 0.vhd to {last}.vhd is broken by {names}",
         "os-xenapi says 'Corrupt image. Expected seq number: {expected}'",
-        by=(_NOVA,),
+        refused_by=(_NOVA,),
     ),
     kind(
         _ERROR,
@@ -75,7 +75,7 @@ NAMES = (
         "the bundle holds {count} VHDs",
         "{profile} takes {most}",
         _FLATTEN,
-        by=(_NOVA,),
+        refused_by=(_NOVA,),
         cases={"nova": Wording(why="{profile} takes {most}: nova has 16 names for them")},
     ),
     kind(
@@ -91,7 +91,7 @@ NAMES = (
         "Old names",
         "{names} must be renamed to numbers",
         "os-xenapi does so, older releases only for snap.vhd, image.vhd and base.vhd; Cinder knows numbers only",
-        by=(_CINDER,),
+        refused_by=(_CINDER,),
         cases={"numbered": Wording(severity=_ERROR)},
     ),
     kind(
@@ -101,7 +101,7 @@ NAMES = (
         "{name!r} is an AppleDouble file of macOS",
         "os-xenapi counts it as a VHD: 'Corrupt image. Expected seq number'",
         "Pack with COPYFILE_DISABLE=1, or without the attributes.",
-        by=(_NOVA,),
+        refused_by=(_NOVA,),
     ),
     kind(
         _ERROR,
@@ -109,7 +109,7 @@ NAMES = (
         "VHD in a directory",
         "{name!r} lies in a directory",
         "the consumers look for 0.vhd only",
-        by=(_NOVA, _CINDER),
+        refused_by=(_NOVA, _CINDER),
     ),
     kind(
         _ERROR,
@@ -117,7 +117,7 @@ NAMES = (
         "Name in upper case",
         "{name!r} is not written in lower case",
         "the consumers compare it as it is",
-        by=(_NOVA, _CINDER),
+        refused_by=(_NOVA, _CINDER),
     ),
     kind(
         _ERROR,
@@ -132,7 +132,7 @@ NAMES = (
         "Name that leads out",
         "{name!r} leads out of the directory",
         "tar refuses it and the import fails",
-        by=(_NOVA, _CINDER),
+        refused_by=(_NOVA, _CINDER),
     ),
     kind(
         _WARNING,
@@ -150,7 +150,7 @@ MEMBERS = (
         "Member that is no VHD",
         "{name!r} ({kind}) is no VHD of the chain",
         "{profile} ignores it; vdi_remote_stream takes every member for a VHD and fails on it",
-        by=(_STREAM,),
+        refused_by=(_STREAM,),
         cases={
             "refused": Wording(severity=_ERROR, why="vdi_remote_stream takes every member for a VHD and fails on it")
         },
@@ -182,7 +182,7 @@ MEMBERS = (
         "every consumer refuses it",
         _ANEW,
         mend=Mend.LOST,
-        by=(_NOVA, _CINDER, _STREAM),
+        refused_by=(_NOVA, _CINDER, _STREAM),
     ),
     kind(
         _INFO,
@@ -221,7 +221,7 @@ MEMBERS = (
         "{name!r} was modified {when} ({mtime})",
         "harmless for this member",
         _MTIME,
-        by=(_NOVA,),
+        refused_by=(_NOVA,),
         cases={
             "base": Wording(
                 severity=_ERROR,
@@ -249,7 +249,7 @@ CHAIN_OF_BUNDLE = (
         "{child!r} is {variant}, but {parent!r} follows as its parent",
         "vhd-util modify refuses to give it a parent; is the order reversed? 0.vhd is the leaf",
         "Number the members from the leaf, 0.vhd, down to the base.",
-        by=(_NOVA, _CINDER),
+        refused_by=(_NOVA, _CINDER),
     ),
     kind(
         _WARNING,
@@ -258,7 +258,7 @@ CHAIN_OF_BUNDLE = (
         "{child!r} has {upper} bytes, its parent {parent!r} {lower}",
         "Cinder resizes the parent to the child's size, and vhd-util cannot shrink: rc 38",
         _FLATTEN,
-        by=(_CINDER,),
+        refused_by=(_CINDER,),
         cases={"coalesced": Wording(severity=_ERROR)},
     ),
     kind(
@@ -268,7 +268,7 @@ CHAIN_OF_BUNDLE = (
         "{child!r} or {parent!r} has no whole MiB",
         "vhd-util query drops the fraction, and Cinder then tries to shrink the parent: rc 38",
         _FLATTEN,
-        by=(_CINDER,),
+        refused_by=(_CINDER,),
         cases={"coalesced": Wording(severity=_ERROR)},
     ),
     kind(

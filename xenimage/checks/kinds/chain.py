@@ -21,7 +21,7 @@ CHAIN = (
         " missing",
         "Put the parent beside it, or take the whole chain from where the disk came.",
         mend=Mend.CHOICE,
-        by=(_CHECK, "tapdisk"),
+        refused_by=(_CHECK, "tapdisk"),
         cases={
             "unknown": Wording(
                 severity=_WARNING,
@@ -46,7 +46,7 @@ CHAIN = (
         " data is garbage",
         "Look for the right parent. Relink only with proof that the parent is the same disk.",
         mend=Mend.CHOICE,
-        by=(_CHECK, "tapdisk"),
+        refused_by=(_CHECK, "tapdisk"),
     ),
     kind(
         _WARNING,
@@ -56,7 +56,7 @@ CHAIN = (
         "vhd-util and tapdisk go by the locators, Xen Orchestra by the name in the header: they do not find the parent",
         _RELINK,
         mend=Mend.SAFE,
-        by=(_CHECK, "tapdisk", "Xen Orchestra"),
+        refused_by=(_CHECK, "tapdisk", "Xen Orchestra"),
     ),
     kind(
         _ERROR,
@@ -99,7 +99,7 @@ CHAIN = (
         "the guest sees the shorter disk; vhd-util snapshot never makes one, and Cinder cannot merge it",
         _FLATTEN,
         mend=Mend.CHOICE,
-        by=(_CINDER,),
+        refused_by=(_CINDER,),
     ),
     kind(
         _INFO,

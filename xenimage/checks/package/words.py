@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xenimage.model.finding import Severity
-from xenimage.model.kind import FindingKind, Mend
+from xenimage.model.kind import Describe, Mend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
-    from xenimage.model.kind import Wording
     from xenimage.model.machine import MachineDisk, Package
 
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
@@ -20,30 +19,7 @@ DISK_DRIVE = 17
 CONVERT = "Write the package anew with xenimage package convert."
 _SHOWN = 5
 """names that a message lists"""
-
-
-def kind(
-    severity: Severity,
-    code: str,
-    title: str,
-    *texts: str,
-    mend: Mend = Mend.ANEW,
-    refused_by: tuple[str, ...] = (),
-    cases: Mapping[str, Wording] | None = None,
-) -> FindingKind:
-    """*texts*: what, why, act."""
-    what, why, act = texts
-    return FindingKind(
-        code=f"package.{code}",
-        title=title,
-        severity=severity,
-        what=what,
-        why=why,
-        act=act,
-        mend=mend,
-        refused_by=refused_by,
-        cases=cases or {},
-    )
+kind = Describe(group="package", mend=Mend.ANEW)
 
 
 def listed(names: Iterable[str]) -> str:

@@ -12,6 +12,7 @@ from xenimage.containers.ovf.kinds import Notes, found
 from xenimage.containers.ovf.names import safe_name
 from xenimage.containers.ovf.proof import beside, prove, read_small
 from xenimage.exceptions import FormatError, PasswordError, TransferError, UnsupportedError, XenimageError
+from xenimage.formats.base import DiskView
 from xenimage.formats.overlay import Overlay
 from xenimage.formats.registry import RAW, detect, open_disk
 from xenimage.model.machine import Package, Proof
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from xenimage.containers.ovf.store import Store
     from xenimage.limits import Limits
     from xenimage.model.disk import ByteSource, Disk
-    from xenimage.model.extent import Extent
     from xenimage.model.finding import Finding
     from xenimage.model.machine import MachineDisk, PackageFile
     from xenimage.model.transfer import Progress
@@ -118,7 +118,7 @@ class OvfPackage:
         except BaseException:
             source.close()
             raise
-        return _Sequential(opened) if sequential or self._store.compression else opened
+        return _sequential(opened) if sequential or self._store.compression else opened
 
     def _beside(self, identifier: str, opened: list[str] | None = None) -> Callable[[str], ByteSource]:
         """Opens an extent of a VMDK: a file of the package, in the directory of the disk's own.
@@ -234,25 +234,6 @@ def _refuse_mistaken(disk: MachineDisk, source: ByteSource) -> None:
         )  # fmt: skip
 
 
-class _Sequential:
-    """A disk in a packed file, or in a packed archive."""
-
-    def __init__(self, disk: Disk) -> None:
-        self._disk = disk
-        self.facts = dataclasses.replace(disk.facts, sequential=True, compressed=True)
-
-    def read_into(self, offset: int, buffer: memoryview) -> None:
-        """See :meth:`xenimage.model.disk.Disk.read_into`."""
-        self._disk.read_into(offset, buffer)
-
-    def extents(self, offset: int, length: int) -> Iterator[Extent]:
-        """See :meth:`xenimage.model.disk.Disk.extents`."""
-        return self._disk.extents(offset, length)
-
-    def unreadable(self) -> XenimageError | None:
-        """See :meth:`xenimage.model.disk.Disk.unreadable`."""
-        return self._disk.unreadable()
-
-    def close(self) -> None:
-        """See :meth:`xenimage.model.disk.Disk.close`."""
-        self._disk.close()
+def _sequential(disk: Disk) -> Disk:
+    """*disk*, marked as standing in a deflated file."""
+    return DiskView(disk, dataclasses.replace(disk.facts, sequential=True, compressed=True))

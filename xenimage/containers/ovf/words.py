@@ -2,40 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from xenimage.model.finding import Severity
-from xenimage.model.kind import FindingKind, Mend
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from xenimage.model.kind import Wording
+from xenimage.model.kind import Describe
 
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 ANEW = "Write the package anew with xenimage package convert."
 EXPORT = "Export the machine again, or correct the descriptor by hand."
-
-
-def kind(
-    severity: Severity,
-    code: str,
-    title: str,
-    *texts: str,
-    mend: Mend = Mend.CHOICE,
-    refused_by: tuple[str, ...] = (),
-    cases: Mapping[str, Wording] | None = None,
-) -> FindingKind:
-    """*texts*: what, why, act."""
-    what, why, act = texts
-    return FindingKind(
-        code=f"ovf.{code}",
-        title=title,
-        severity=severity,
-        what=what,
-        why=why,
-        act=act,
-        mend=mend,
-        refused_by=refused_by,
-        cases=cases or {},
-    )
+kind = Describe(group="ovf")

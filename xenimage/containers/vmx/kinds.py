@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xenimage.model.finding import Severity
-from xenimage.model.kind import FindingKind, Mend, Wording, by_code
+from xenimage.model.kind import Describe, Mend, Wording, by_code
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from xenimage.model.finding import Finding
 
@@ -16,30 +16,7 @@ _ERROR, _WARNING, _INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 _MOST = 50
 """findings of a code that are told"""
 _CORRECT = "Correct the VMX with an editor while the machine is off, or let VMware write it anew."
-
-
-def _kind(
-    severity: Severity,
-    code: str,
-    title: str,
-    *texts: str,
-    mend: Mend = Mend.CHOICE,
-    refused_by: tuple[str, ...] = (),
-    cases: Mapping[str, Wording] | None = None,
-) -> FindingKind:
-    """*texts*: what, why, act."""
-    what, why, act = texts
-    return FindingKind(
-        code=f"vmx.{code}",
-        title=title,
-        severity=severity,
-        what=what,
-        why=why,
-        act=act,
-        mend=mend,
-        refused_by=refused_by,
-        cases=cases or {},
-    )
+_kind = Describe(group="vmx")
 
 
 TEXT = (
