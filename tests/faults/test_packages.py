@@ -106,6 +106,20 @@ UNREADABLE: dict[str, tuple[int, str, Callable[[], bytes]]] = {
         lambda: described(
             disks='<Disk ovf:diskId="disk1" ovf:capacity="4096" ovf:fileRef="file1" ovf:parentRef="disk1"/>'),
     ),
+    "half a disk, over a file of the system": (
+        UNSAFE, "x.ova",
+        lambda: ova(
+            Entry("web.ovf", ovf.envelope(files=file("disk.raw"), disks=ovf.DISK.replace("4096", "524288"))),
+            Entry("disk.raw", vmx.disk({}, cid="0000bbbb", parent="0000aaaa", hint="/etc/passwd")),
+        ),
+    ),
+    "half a disk, over its own image": (
+        UNSAFE, "x.ova",
+        lambda: ova(
+            Entry("web.ovf", ovf.envelope(files=file("disk.raw"), disks=ovf.DISK.replace("4096", "524288"))),
+            Entry("disk.raw", vmx.disk({}, cid="0000bbbb", parent="0000aaaa", hint="disk.raw")),
+        ),
+    ),
     "pieces without end": (
         FORMAT, "x.ova",
         lambda: ova(

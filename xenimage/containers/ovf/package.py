@@ -11,7 +11,7 @@ from xenimage.containers.ovf.descriptor import read_descriptor
 from xenimage.containers.ovf.kinds import Notes, found
 from xenimage.containers.ovf.names import safe_name
 from xenimage.containers.ovf.proof import beside, prove, read_small
-from xenimage.exceptions import FormatError, PasswordError, TransferError, UnsupportedError, XenimageError
+from xenimage.exceptions import FormatError, PasswordError, TransferError, UnsafeError, UnsupportedError, XenimageError
 from xenimage.formats.base import DiskView
 from xenimage.formats.overlay import Overlay
 from xenimage.formats.registry import RAW, detect, open_disk
@@ -92,9 +92,10 @@ class OvfPackage:
             raise FormatError(f"the disk {disk.identifier!r} belongs over itself", expected="a chain with an end")
         self._limits.require("chain_depth", len(above) + 1, "the number of disks over each other")
         child = self._alone(disk)
-        if not disk.parent:
-            return child
         try:
+            if not disk.parent:
+                _require_whole(child, disk)
+                return child
             parent = self._description.disks.get(disk.parent)
             if parent is None:
                 raise FormatError(f"has no disk {disk.parent!r}, over which {disk.identifier!r} belongs")
@@ -222,6 +223,21 @@ class OvfPackage:
     def close(self) -> None:
         """See :meth:`xenimage.containers.base.Container.close`."""
         self._store.close()
+
+
+def _require_whole(opened: Disk, disk: MachineDisk) -> None:
+    """Refuse half a disk: where it stores nothing, it would read as zeros.
+
+    :raises UnsafeError: its image lies over another one, of which the descriptor does not know.
+    """
+    reference = opened.facts.parent
+    if reference is not None:
+        raise UnsafeError(
+            f"the image of the disk {disk.identifier!r} wants the parent {reference.name!r}, which is not opened on the"
+            " word of an image",
+            expected="a disk that needs no other, or a parentRef in the descriptor",
+            tip="Export the machine again, without snapshots.",
+        )
 
 
 def _refuse_mistaken(disk: MachineDisk, source: ByteSource) -> None:
