@@ -27,6 +27,8 @@ PLAIN = re.compile(r"[A-Za-z0-9_.:-]{1,80}")
 """an identifier that every reader takes as it is"""
 _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 _DEFAULT_MEMORY = 1 * GIB
+_DEFAULT_CARD = "E1000"
+"""without a word VMware chooses a card that few systems still have a driver for"""
 _DEFAULT_NETWORK = "VM Network"
 _OTHER = 1
 """CIM_OperatingSystem.OSType of a system that has no number"""
@@ -202,9 +204,10 @@ def _nic(number: int, nic: Nic) -> Nic:
     return dataclasses.replace(
         nic,
         network=cleaned(nic.network) or _DEFAULT_NETWORK,
-        label=cleaned(nic.label) or f"Network adapter {number}",
+        # XenServer calls its cards 0, 1 and so on.
+        label=cleaned(nic.label if not nic.label.isdecimal() else "") or f"Network adapter {number}",
         mac=mac if _MAC.fullmatch(mac) else "",
-        model=cleaned(nic.model),
+        model=cleaned(nic.model) or _DEFAULT_CARD,
         mtu=None,
     )
 
