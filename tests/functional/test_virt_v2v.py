@@ -30,7 +30,7 @@ FOUND = {
     "firmware": "uefi",
     "disks": ["0 [sata]", "1 [scsi]"],
     "removable media": ["CD-ROM [ide] in slot 0"],
-    "NICs": ['Bridge "LAN" mac: 00:16:3e:01:02:03 [e1000]', 'Bridge "DMZ"'],
+    "NICs": ['Bridge "LAN" mac: 00:16:3e:01:02:03 [e1000]', 'Bridge "DMZ" [e1000]'],
 }
 """what it prints of :data:`MACHINE`"""
 OTHER = dataclasses.replace(
