@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from xenimage.exceptions import UnsafeError, UsageError
 from xenimage.formats.base import DiskView
+from xenimage.formats.overlay import require_parent
 from xenimage.model.finding import Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from xenimage.exceptions import XenimageError
     from xenimage.model.disk import Disk
 
 _JSON = "json:"
@@ -52,17 +52,8 @@ def check_links(chain: Sequence[Disk], paths: Sequence[str]) -> None:
                 where=path,
                 tip="Give it with --backing FILE, if you trust both files.",
             )
-        elif reference.identity and parent.facts.identity and reference.identity != parent.facts.identity:
-            raise _wrong_parent(path, reference.identity, paths[number + 1], parent.facts.identity)
-
-
-def _wrong_parent(child: str, wanted: str, parent: str, found: str) -> XenimageError:
-    return UnsafeError(
-        f"its parent is {wanted}, but {parent} is {found}",
-        expected="the parent that the disk was made on",
-        where=child,
-        tip="Look for the right file: a disk over another parent reads as garbage.",
-    )
+        else:
+            require_parent(disk, path, parent, paths[number + 1])
 
 
 def chain_findings(chain: Sequence[Disk], paths: Sequence[str]) -> list[Finding]:

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 from typing import TYPE_CHECKING
 
+from xenimage.exceptions import UnsafeError
 from xenimage.formats.base import clear, merged, within
 from xenimage.model.extent import Kind
 
@@ -20,6 +21,22 @@ if TYPE_CHECKING:
 def flattened(layers: Sequence[Disk]) -> Disk:
     """The one disk that *layers* show together, the leaf first."""
     return functools.reduce(lambda parent, child: Overlay(child, parent), reversed(layers))
+
+
+def require_parent(child: Disk, name: str, parent: Disk, parent_name: str) -> None:
+    """Prove that *child* was made on *parent* as it is now, where both say who they are.
+
+    :param name: of the child, for messages.
+    :raises UnsafeError: the parent is another one, or was changed.
+    """
+    reference, identity = child.facts.parent, parent.facts.identity
+    if reference is not None and reference.identity and identity and reference.identity != identity:
+        raise UnsafeError(
+            f"its parent is {reference.identity}, but {parent_name} is {identity}",
+            expected="the parent that the disk was made on, unchanged since",
+            where=name,
+            tip="Look for the right file: a disk over another parent, or a changed one, reads as garbage.",
+        )
 
 
 class Overlay:

@@ -13,7 +13,7 @@ from xenimage.containers.ovf.names import safe_name
 from xenimage.containers.ovf.proof import beside, prove, read_small
 from xenimage.exceptions import FormatError, PasswordError, TransferError, UnsafeError, UnsupportedError, XenimageError
 from xenimage.formats.base import DiskView
-from xenimage.formats.overlay import Overlay
+from xenimage.formats.overlay import flattened, require_parent
 from xenimage.formats.registry import RAW, detect, open_disk
 from xenimage.model.machine import Package, Proof
 
@@ -81,27 +81,37 @@ class OvfPackage:
         :raises UsageError: its file is encrypted, and the password is missing or wrong.
         """
         try:
-            return self._over_parents(disk, frozenset())
+            return flattened(self._layers(disk))
         except XenimageError as error:
             if error.where.startswith(self._store.path):
                 raise
             raise error.within(self._store.path) from error.__cause__
 
-    def _over_parents(self, disk: MachineDisk, above: frozenset[str]) -> Disk:
-        if disk.identifier in above:
-            raise FormatError(f"the disk {disk.identifier!r} belongs over itself", expected="a chain with an end")
-        self._limits.require("chain_depth", len(above) + 1, "the number of disks over each other")
-        child = self._alone(disk)
+    def _layers(self, disk: MachineDisk) -> list[Disk]:
+        """*disk* and the disks that it belongs over, the leaf first."""
+        layers: list[Disk] = []
+        names: list[str] = []
         try:
-            if not disk.parent:
-                _require_whole(child, disk)
-                return child
-            parent = self._description.disks.get(disk.parent)
-            if parent is None:
-                raise FormatError(f"has no disk {disk.parent!r}, over which {disk.identifier!r} belongs")
-            return Overlay(child, self._over_parents(parent, above | {disk.identifier}))
+            while True:
+                if disk.identifier in names:
+                    raise FormatError(
+                        f"the disk {disk.identifier!r} belongs over itself", expected="a chain with an end"
+                    )
+                self._limits.require("chain_depth", len(names) + 1, "the number of disks over each other")
+                layers.append(self._alone(disk))
+                if names:
+                    require_parent(layers[-2], names[-1], layers[-1], disk.identifier)
+                names.append(disk.identifier)
+                if not disk.parent:
+                    _require_whole(layers[-1], disk)
+                    return layers
+                parent = self._description.disks.get(disk.parent)
+                if parent is None:
+                    raise FormatError(f"has no disk {disk.parent!r}, over which {disk.identifier!r} belongs")
+                disk = parent
         except BaseException:
-            child.close()
+            for layer in layers:
+                layer.close()
             raise
 
     def _alone(self, disk: MachineDisk) -> Disk:

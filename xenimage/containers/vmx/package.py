@@ -9,7 +9,7 @@ from xenimage.containers.vmx.folder import Folder, safe_name
 from xenimage.containers.vmx.kinds import few, found
 from xenimage.containers.vmx.machine import read_description
 from xenimage.exceptions import FormatError, TransferError, UnsafeError, UnsupportedError, XenimageError
-from xenimage.formats.overlay import flattened
+from xenimage.formats.overlay import flattened, require_parent
 from xenimage.formats.registry import detect, open_disk
 from xenimage.model.machine import Package, Proof
 from xenimage.model.transfer import Silent
@@ -78,7 +78,7 @@ class VmxPackage:
                 layers.append(self._alone(name))
                 names.append(name)
                 if len(layers) > 1:
-                    _require_parent(layers[-2], names[-2], layers[-1], name)
+                    require_parent(layers[-2], names[-2], layers[-1], name)
                 name = _parent(name, layers[-1].facts.parent)
         except BaseException:
             for layer in layers:
@@ -186,21 +186,6 @@ def _parent(name: str, reference: ParentReference | None) -> str | None:
             f"stands on the disk {hint!r}", expected="a bare name in its own directory", where=name, tip=_MERGE
         )
     return _neighbour(name, hint)
-
-
-def _require_parent(child: Disk, name: str, parent: Disk, parent_name: str) -> None:
-    """Prove that *child* was made on *parent* as it is now.
-
-    :raises UnsafeError: the parent is another one, or was changed.
-    """
-    reference, identity = child.facts.parent, parent.facts.identity
-    if reference is not None and reference.identity and identity and reference.identity != identity:
-        raise UnsafeError(
-            f"its parent is {reference.identity}, but {parent_name} is {identity}",
-            expected="the parent that the disk was made on, unchanged since",
-            where=name,
-            tip="Look for another copy of the parent: a disk over a changed one reads as garbage.",
-        )
 
 
 def open_vmx(path: str | os.PathLike[str], limits: Limits) -> VmxPackage:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from tests.base import TestCase
 from tests.builders import ovf as build
+from tests.builders import vmx
 from tests.builders.pattern import pattern
 from tests.unit.containers.ovf.test_parts import KNOWN
 from xenimage.containers.ovf.folder import open_ovf
@@ -26,6 +27,7 @@ from xenimage.model.transfer import Silent
 if TYPE_CHECKING:
     from xenimage.containers.ovf.package import OvfPackage
 
+GRAIN = 65536
 DATA = pattern(0, 4096)
 
 
@@ -134,6 +136,21 @@ class DiskTest(FolderTestCase):
         self.write(disk__raw=DATA)
         package = self.opened(build.envelope(disks=build.DISK.replace("/>", ' ovf:parentRef="disk1"/>')))
         with self.assertRaisesRegex(FormatError, "belongs over itself"):
+            self.content(package)
+
+    def test_a_delta_disk_over_its_parent(self) -> None:
+        below, above = pattern(0, GRAIN), pattern(1, GRAIN)
+        leaf = vmx.disk({1: above}, cid="0000bbbb", parent="0000aaaa", hint="base.vmdk")
+        files = '<File ovf:id="leaf" ovf:href="leaf.vmdk"/><File ovf:id="base" ovf:href="base.vmdk"/>'
+        disks = (
+            '<Disk ovf:diskId="disk1" ovf:fileRef="leaf" ovf:capacity="524288" ovf:parentRef="disk0"/>'
+            '<Disk ovf:diskId="disk0" ovf:fileRef="base" ovf:capacity="524288"/>'
+        )
+        self.write(leaf__vmdk=leaf, base__vmdk=vmx.disk({0: below, 1: below}))
+        package = self.opened(build.envelope(files=files, disks=disks))
+        self.assert_same_bytes(below + above, self.content(package)[: 2 * GRAIN])
+        self.write(base__vmdk=vmx.disk({0: below, 1: below}, cid="0000aaab"))
+        with self.assertRaisesRegex(UnsafeError, "disk1: its parent is 0000aaaa, but disk0 is 0000aaab"):
             self.content(package)
 
 
