@@ -8,12 +8,13 @@ import stat
 from typing import TYPE_CHECKING
 
 from xenimage.exceptions import FormatError, TransferError, UnsafeError, UsageError
+from xenimage.streams.positioned import Positioned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class FileSource:
+class FileSource(Positioned):
     """Positioned reads on one open file. The kernel keeps no cursor for us, so any number of threads may read."""
 
     def __init__(self, descriptor: int, name: str) -> None:
@@ -51,12 +52,6 @@ class FileSource:
 
     def _shorter(self, end: int) -> TransferError:
         return TransferError(f"ends at {end:#x}", expected=f"{self.size} bytes as when it was opened", where=self.name)
-
-    def read(self, offset: int, length: int) -> bytes:
-        """See :meth:`xenimage.model.disk.ByteSource.read`."""
-        buffer = bytearray(length)
-        self.read_into(offset, memoryview(buffer))
-        return bytes(buffer)
 
     def data(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
         """See :meth:`xenimage.model.disk.ByteSource.data`; holes are found by SEEK_DATA and SEEK_HOLE."""

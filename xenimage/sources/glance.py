@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from xenimage.exceptions import FormatError, TransferError
+from xenimage.streams.positioned import Positioned
 from xenimage.units import MIB
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _TRIES = 3
 """how often a broken download goes on from where it broke, without a byte in between"""
 
 
-class GlanceSource:
+class GlanceSource(Positioned):
     """See :class:`xenimage.model.disk.ByteSource`. Threads take turns: reads are cheap in ascending order only.
 
     :param fetch: yields the data from an offset on; called again where a download breaks.
@@ -71,17 +72,6 @@ class GlanceSource:
             done = 0
             while done < len(buffer):
                 done += self._some(offset + done, buffer[done:])
-
-    def read(self, offset: int, length: int) -> bytes:
-        """See :meth:`xenimage.model.disk.ByteSource.read`."""
-        buffer = bytearray(length)
-        self.read_into(offset, memoryview(buffer))
-        return bytes(buffer)
-
-    def data(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
-        """See :meth:`xenimage.model.disk.ByteSource.data`: holes are not known."""
-        if length:
-            yield offset, length
 
     def prove(self) -> None:
         """Read what nobody has read yet, if all before it was read in order: only then is the digest known.

@@ -7,6 +7,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from xenimage.exceptions import FormatError
+from xenimage.streams.positioned import Positioned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from xenimage.model.disk import ByteSource
 
 
-class JoinedSource:
+class JoinedSource(Positioned):
     """The content of *pieces* in their order; they are closed with it."""
 
     def __init__(self, pieces: Sequence[ByteSource], name: str) -> None:
@@ -44,12 +45,6 @@ class JoinedSource:
         for piece, start, at, count in self._parts(offset, len(buffer)):
             done = start + at - offset
             piece.read_into(at, buffer[done : done + count])
-
-    def read(self, offset: int, length: int) -> bytes:
-        """See :meth:`xenimage.model.disk.ByteSource.read`."""
-        buffer = bytearray(length)
-        self.read_into(offset, memoryview(buffer))
-        return bytes(buffer)
 
     def data(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
         """See :meth:`xenimage.model.disk.ByteSource.data`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xenimage.exceptions import FormatError
+from xenimage.streams.positioned import Positioned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from xenimage.model.disk import ByteSource
 
 
-class PatchedSource:
+class PatchedSource(Positioned):
     """See :class:`xenimage.model.disk.ByteSource`. Every byte lies in *source* or in one of *patches*.
 
     :param patches: (offset, bytes), none over another.
@@ -39,12 +40,6 @@ class PatchedSource:
             start, stop = max(at, offset), min(at + len(data), end)
             if start < stop:
                 buffer[start - offset : stop - offset] = data[start - at : stop - at]
-
-    def read(self, offset: int, length: int) -> bytes:
-        """See :meth:`xenimage.model.disk.ByteSource.read`."""
-        buffer = bytearray(length)
-        self.read_into(offset, memoryview(buffer))
-        return bytes(buffer)
 
     def data(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
         """See :meth:`xenimage.model.disk.ByteSource.data`: holes are those of the source, patches may lie in them."""

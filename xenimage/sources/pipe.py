@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from xenimage.exceptions import FormatError, TransferError
+from xenimage.streams.positioned import Positioned
 from xenimage.units import KIB
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _KEPT = 512 * KIB
 """bytes behind the reader that can be read again"""
 _ENDLESS = 1 << 62
 
 
-class PipeSource:
+class PipeSource(Positioned):
     """An open descriptor as a :class:`xenimage.model.disk.ByteSource` that is read forward. For one thread."""
 
     size = _ENDLESS
@@ -64,17 +61,6 @@ class PipeSource:
         if len(data) < len(buffer):
             raise TransferError(f"ends at {self._end:#x}", done=self._end, where=self.name)
         buffer[:] = data
-
-    def read(self, offset: int, length: int) -> bytes:
-        """See :meth:`xenimage.model.disk.ByteSource.read`."""
-        buffer = bytearray(length)
-        self.read_into(offset, memoryview(buffer))
-        return bytes(buffer)
-
-    def data(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
-        """See :meth:`xenimage.model.disk.ByteSource.data`: holes are not known."""
-        if length:
-            yield offset, length
 
     def close(self) -> None:
         """Leave the descriptor to whom it belongs."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xenimage.exceptions import FormatError
+from xenimage.streams.positioned import Positioned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from xenimage.model.disk import ByteSource
 
 
-class SliceSource:
+class SliceSource(Positioned):
     """*size* bytes from *offset* on. Closing it leaves the source open, which others may have slices of."""
 
     def __init__(self, source: ByteSource, offset: int, size: int, name: str) -> None:
@@ -30,12 +31,6 @@ class SliceSource:
                 where=self.name,
             )
         self._source.read_into(self._offset + offset, buffer)
-
-    def read(self, offset: int, length: int) -> bytes:
-        """See :meth:`xenimage.model.disk.ByteSource.read`."""
-        buffer = bytearray(length)
-        self.read_into(offset, memoryview(buffer))
-        return bytes(buffer)
 
     def data(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
         """See :meth:`xenimage.model.disk.ByteSource.data`."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from zlib_ng import zlib_ng
 
 from xenimage.exceptions import FormatError, LimitError, XenimageError
+from xenimage.streams.positioned import Positioned
 from xenimage.units import KIB, MIB, format_size
 
 if TYPE_CHECKING:
@@ -242,7 +243,7 @@ class _Inflater:
                 return
 
 
-class GunzipSource:
+class GunzipSource(Positioned):
     """The content of a gzip file as a :class:`xenimage.model.disk.ByteSource`. Safe to use from several threads.
 
     Reading forward costs one pass; what is skipped is inflated and dropped. The first 8 MiB and the latest chunk are
@@ -396,17 +397,6 @@ class GunzipSource:
                 expected="a range inside it",
                 where=self.name,
             )
-
-    def read(self, offset: int, length: int) -> bytes:
-        """See :meth:`xenimage.model.disk.ByteSource.read`."""
-        buffer = bytearray(length)
-        self.read_into(offset, memoryview(buffer))
-        return bytes(buffer)
-
-    def data(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
-        """See :meth:`xenimage.model.disk.ByteSource.data`: holes are not known."""
-        if length:
-            yield offset, length
 
     def close(self) -> None:
         """Close the file below."""

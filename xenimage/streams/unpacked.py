@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from xenimage.exceptions import FormatError, LimitError, XenimageError
 from xenimage.streams.forward import Forward
+from xenimage.streams.positioned import Positioned
 from xenimage.streams.unpack import MAGIC_LENGTH, packing, unpack
 from xenimage.units import GIB, KIB, MIB, format_size
 
@@ -42,7 +43,7 @@ def _skipped(head: bytes) -> bool:
     return head[:1] >= b"\x50" and head[:1] <= b"\x5f" and head[1:4] == _SKIPPED
 
 
-class UnpackedSource:
+class UnpackedSource(Positioned):
     """A packed file's content as a :class:`xenimage.model.disk.ByteSource`. Safe to use from several threads.
 
     Reading forward costs one pass. A read that goes back behind the latest 2 MiB starts again: correct, and slow.
@@ -178,17 +179,6 @@ class UnpackedSource:
                 expected="a range inside it",
                 where=self.name,
             )
-
-    def read(self, offset: int, length: int) -> bytes:
-        """See :meth:`xenimage.model.disk.ByteSource.read`."""
-        buffer = bytearray(length)
-        self.read_into(offset, memoryview(buffer))
-        return bytes(buffer)
-
-    def data(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
-        """See :meth:`xenimage.model.disk.ByteSource.data`: holes are not known."""
-        if length:
-            yield offset, length
 
     def close(self) -> None:
         """Close the file below."""

@@ -21,11 +21,12 @@ from xenimage.formats.vhd.facts import vhd_facts
 from xenimage.model.report import BundleFacts
 from xenimage.model.transfer import Silent
 from xenimage.streams.gunzip import MAGIC, GunzipSource
+from xenimage.streams.positioned import Positioned
 from xenimage.streams.seekpoints import SeekPoints
 from xenimage.units import GIB, KIB, MIB, SECTOR
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from xenimage.limits import Limits
     from xenimage.model.disk import ByteSource, Disk
@@ -47,7 +48,7 @@ def is_gzip(source: ByteSource) -> bool:
     return source.size >= len(MAGIC) and source.read(0, len(MAGIC)) == MAGIC
 
 
-class MemberSource:
+class MemberSource(Positioned):
     """One member as a ByteSource. Its first and last part are in memory, the rest is read through the gzip stream."""
 
     def __init__(self, content: GunzipSource, member: Member, head: bytes, tail: bytes) -> None:
@@ -83,17 +84,6 @@ class MemberSource:
             buffer[:] = self._tail[offset - tail_at : end - tail_at]
         elif buffer:
             self._content.read_into(self._start + offset, buffer)
-
-    def read(self, offset: int, length: int) -> bytes:
-        """See :meth:`xenimage.model.disk.ByteSource.read`."""
-        buffer = bytearray(length)
-        self.read_into(offset, memoryview(buffer))
-        return bytes(buffer)
-
-    def data(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
-        """See :meth:`xenimage.model.disk.ByteSource.data`: holes are not known."""
-        if length:
-            yield offset, length
 
     def close(self) -> None:
         """Close the bundle."""

@@ -14,10 +14,9 @@ from cryptography.hazmat.primitives import padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from xenimage.exceptions import FormatError, UsageError
+from xenimage.streams.positioned import Positioned
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from xenimage.model.disk import ByteSource
 
 BLOCK = 16
@@ -70,7 +69,7 @@ def unlock(password: str, known: bytes, *, legacy: bool) -> Scheme:
     return candidate
 
 
-class DecryptedSource:
+class DecryptedSource(Positioned):
     """An encrypted file's content as a :class:`xenimage.model.disk.ByteSource`.
 
     Any place can be read: CBC needs the one block in front of it.
@@ -120,17 +119,6 @@ class DecryptedSource:
         chain = stored[:BLOCK] if start else self._scheme.start
         plain = self._scheme.decrypt(memoryview(stored)[start - before :], chain)
         buffer[:] = plain[offset - start : offset - start + len(buffer)]
-
-    def read(self, offset: int, length: int) -> bytes:
-        """See :meth:`xenimage.model.disk.ByteSource.read`."""
-        buffer = bytearray(length)
-        self.read_into(offset, memoryview(buffer))
-        return bytes(buffer)
-
-    def data(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
-        """See :meth:`xenimage.model.disk.ByteSource.data`: holes are not known."""
-        if length:
-            yield offset, length
 
     def close(self) -> None:
         """Close the file below."""
