@@ -263,7 +263,11 @@ class ExitCodes(Written):
             texts = [(inspect.getdoc(kind) or "").split("\n\n")[0].replace("\n", " ") for kind in kinds]
             rows.append((str(code), names, " ".join(texts)))
         rows += [
-            ("8", "", "Done, with a loss that was accepted (``--accept-loss``); the report lists it."),
+            (
+                str(errors.WITH_LOSS),
+                "",
+                "Done, with a loss that was allowed; the report lists it.",
+            ),
             (str(errors.INTERRUPTED), "", "Interrupted from the keyboard."),
             (str(errors.BROKEN_PIPE), "", "The reader of standard output went away."),
             ("143", "", "Ended by SIGTERM; another signal that ends it gives 128 and its number."),

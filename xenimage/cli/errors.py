@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 INTERNAL = 1
 NOT_READY = NotReadyError.exit_code
+WITH_LOSS = 8
+"""exit code of work that is done, with a loss that the user allowed and the report lists"""
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 

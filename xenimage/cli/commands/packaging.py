@@ -16,6 +16,7 @@ from xenimage.cli.arguments import (
     positive,
 )
 from xenimage.cli.command import Outcome, OutputCommand
+from xenimage.cli.errors import WITH_LOSS
 from xenimage.cli.views import packaging as views
 from xenimage.exceptions import UsageError
 from xenimage.model.machine import Product
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-WITH_LOSS = 8
-"""exit code of work that is done, with a loss that the user allowed and the report lists"""
 _EULA_MAX = 1 << 20
 """bytes"""
 _SUFFIXES = {

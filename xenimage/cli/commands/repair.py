@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from xenimage import api
 from xenimage.cli.arguments import positive
 from xenimage.cli.command import Outcome, OutputCommand
+from xenimage.cli.errors import WITH_LOSS
 from xenimage.cli.views import repair as views
 from xenimage.exceptions import NotReadyError, UsageError
 from xenimage.model.plan import (
@@ -23,9 +24,6 @@ from xenimage.units import parse_size
 
 if TYPE_CHECKING:
     import argparse
-
-WITH_LOSS = 8
-"""exit code of work that is done, with a loss that the user accepted and the report lists"""
 
 
 def _code(lost_size: int, *, accepted: bool, written: bool) -> int:
